@@ -1,0 +1,1 @@
+"""What two families share, under names that say what they hold."""

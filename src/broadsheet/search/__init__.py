@@ -1,0 +1,1 @@
+"""Finds papers: the words of a query, and the index that answers it."""

@@ -1,0 +1,1 @@
+"""The Django project: feed, paper pages, claims, search. Needs the extra ``site``."""

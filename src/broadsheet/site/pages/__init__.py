@@ -1,0 +1,1 @@
+"""What readers see: feed, paper, author, organisation, claims and search pages."""

@@ -1,0 +1,1 @@
+"""The papers themselves: tables, import, and the built-in catalogue."""

@@ -1,0 +1,115 @@
+"""Papers in, papers found: `import`, `search`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from .conftest import Command
+
+
+def everything_in(database: Path) -> list[str]:
+    with sqlite3.connect(database) as connection:
+        return list(connection.iterdump())
+
+
+def test_a_page_is_imported_once(broadsheet: Command, page: Path) -> None:
+    first = broadsheet("import", page, "--saved", "2025-12-08", "--json")
+    assert first.code == 0, first.err
+    assert first.json() == {"added": 4, "changed": 0, "unchanged": 0, "skipped": 0, "problems": []}
+    second = broadsheet("import", page, "--saved", "2025-12-08", "--json")
+    assert second.json() == {"added": 0, "changed": 0, "unchanged": 4, "skipped": 0, "problems": []}
+
+
+def test_what_was_imported_is_found(broadsheet: Command, page: Path) -> None:
+    broadsheet("import", page, "--saved", "2025-12-08")
+    found = broadsheet("search", "title:lifetimes", "--json").json()
+    assert [paper["title"] for paper in found["papers"]] == [
+        "A Made-up Law of Lifetimes: How Long Do Test Pages Live?"
+    ]
+    assert found["papers"][0]["published_on"] == "2025-01-21"
+
+
+def test_search_speaks_plainly_to_a_pipe(broadsheet: Command, page: Path) -> None:
+    broadsheet("import", page, "--saved", "2025-12-08")
+    lines = broadsheet("search", "counting").out.splitlines()
+    assert lines[0].split("\t") == ["id", "date", "title", "authors"]
+    assert "\x1b" not in "".join(lines)
+    assert len(lines) == 2
+
+
+@pytest.mark.parametrize(
+    "query", ['"', "title:", "NEAR(", "a AND OR", "*", "-", "^x", "col:umn", "year:soon", "('"]
+)
+def test_no_query_is_an_error(broadsheet: Command, query: str) -> None:
+    said = broadsheet("search", "--json", "--", query)
+    assert said.code == 0, said.err
+
+
+def test_a_page_of_another_kind_is_refused(broadsheet: Command, tmp_path: Path) -> None:
+    file = tmp_path / "other.html"
+    file.write_text("<!doctype html><html><body>Not a page</body></html>")
+    said = broadsheet("import", file, "--saved", "2025-12-08")
+    assert said.code == 4
+    assert "other.html" in said.err
+    assert "plain text" in said.err
+    assert "Traceback" not in said.err
+
+
+def test_strict_refuses_the_whole_page(broadsheet: Command, page: Path) -> None:
+    page.write_text(page.read_text().replace("Apr 18, 2024 1", "Feb 30, 2024 1"))
+    loose = broadsheet("import", page, "--saved", "2025-12-08", "--json", "--dry-run")
+    assert loose.json()["skipped"] == 1
+    strict = broadsheet("import", page, "--saved", "2025-12-08", "--strict")
+    assert strict.code == 1
+    assert "Feb 30" in strict.err
+    assert "line" in strict.err
+    assert broadsheet("search", "title:imaginary", "--json").json()["papers"] == []
+
+
+def test_an_absent_file_is_a_usage_error(broadsheet: Command) -> None:
+    said = broadsheet("import", "nowhere.txt")
+    assert said.code == 2
+    assert "nowhere.txt" in said.err
+
+
+def test_a_database_of_a_newer_version_is_left_alone(broadsheet: Command, home: Path, page: Path) -> None:
+    broadsheet("import", page, "--saved", "2025-12-08")
+    database = home / "broadsheet.sqlite3"
+    with sqlite3.connect(database) as connection:
+        connection.execute(
+            "INSERT INTO django_migrations (app, name, applied) VALUES ('papers', '9999_future', '2030-01-01')"
+        )
+    before = everything_in(database)
+    said = broadsheet("search", "lifetimes")
+    assert said.code == 6
+    assert "newer" in said.err
+    assert str(database) in said.err
+    assert everything_in(database) == before
+
+
+def test_a_file_that_is_no_database_is_named(broadsheet: Command, home: Path) -> None:
+    home.mkdir()
+    (home / "broadsheet.sqlite3").write_text("This is a letter, not a database. " * 50)
+    said = broadsheet("search", "x", "--json")
+    assert said.code == 6
+    assert "broadsheet.sqlite3" in json.loads(said.err)["error"]
+
+
+def test_the_given_page_has_its_39_papers(broadsheet: Command) -> None:
+    found = [
+        file
+        for folder in os.environ.get("BROADSHEET_DATA", "").split(os.pathsep)
+        if folder
+        for file in Path(folder).rglob("daily-papers-page.txt")
+    ]
+    if not found:
+        pytest.skip("daily-papers-page.txt is in no folder of BROADSHEET_DATA")
+    said = broadsheet("import", found[0], "--saved", "2025-12-08", "--json")
+    assert said.json()["added"] == 39, said.out
+    again = broadsheet("import", found[0], "--saved", "2025-12-08", "--json").json()
+    assert (again["added"], again["changed"], again["unchanged"]) == (0, 0, 39)
