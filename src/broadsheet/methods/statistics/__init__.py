@@ -2,45 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import lazy_loader
 
-_NAMES = {
-    "flexible_survival": [
-        "APGW",
-        "APGWRegressor",
-        "FitWarning",
-        "compare_models",
-        "kaplan_meier",
-        "likelihood_ratio_test",
-        "simulate_mpr",
-        "stepwise",
-    ],
-}
-__getattr__, __dir__, _ = lazy_loader.attach(__name__, submodules=list(_NAMES), submod_attrs=_NAMES)
+from broadsheet.rooms import public_names
 
-__all__ = [
-    "APGW",
-    "APGWRegressor",
-    "FitWarning",
-    "compare_models",
-    "flexible_survival",
-    "kaplan_meier",
-    "likelihood_ratio_test",
-    "simulate_mpr",
-    "stepwise",
-]
-
-if TYPE_CHECKING:
-    from broadsheet.methods.statistics import flexible_survival
-    from broadsheet.methods.statistics.flexible_survival import (
-        APGW,
-        APGWRegressor,
-        FitWarning,
-        compare_models,
-        kaplan_meier,
-        likelihood_ratio_test,
-        simulate_mpr,
-        stepwise,
-    )
+# Each paper's paper.toml says what it exports: a new paper touches no file but its own.
+_NAMES = public_names(Path(__file__).parent)
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submodules=list(_NAMES), submod_attrs=_NAMES)
