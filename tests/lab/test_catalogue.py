@@ -144,19 +144,28 @@ def test_the_fingerprint_follows_code_and_data_and_nothing_else(shelf: Shelf) ->
     other = shelf.put(FAIR, slug="other")
     (folder.parent / "__init__.py").write_text("# re-exports more\n")
     assert paper.fingerprint == before
+    shared = folder.parents[1] / "_shared"
+    (shared / "parts").mkdir(parents=True)
+    for name in ("trainer.py", "of_others.py", "parts/__init__.py"):
+        (shared / name).touch()
+    assert paper.fingerprint == before
     seen = {before}
     for change in (
         lambda: (folder / "claims.py").write_text(FAIR + "\n"),
         lambda: (folder / "method.py").touch(),
         lambda: (folder / "method.py").rename(folder / "methods.py"),
         lambda: (folder.parent / "shared_by_the_family.py").write_text("x = 1\n"),
-        lambda: (folder.parents[1] / "_shared").mkdir() or (folder.parents[1] / "_shared" / "x.py").touch(),
+        lambda: (folder / "method.py").write_text("from broadsheet.methods._shared import trainer\n"),
+        lambda: (shared / "trainer.py").write_text("from broadsheet.methods._shared.parts import corpus\n"),
+        lambda: (shared / "parts" / "corpus.py").write_text("x = 1\n"),
         lambda: (folder / "paper.toml").write_text(FACTS + data("0" * 64)),
         lambda: (folder / "paper.toml").write_text(FACTS + data("1" * 64)),
     ):
         change()
         assert paper.fingerprint not in seen
         seen.add(paper.fingerprint)
+    (shared / "of_others.py").write_text("x = 1\n")
+    assert paper.fingerprint in seen
     assert other.exists()
 
 

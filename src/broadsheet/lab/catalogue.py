@@ -7,6 +7,7 @@ import difflib
 import functools
 import hashlib
 import importlib
+import re
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -378,7 +379,7 @@ def fingerprint(paper: Paper) -> str:
     """Hash all code that the paper's measurements rest on.
 
     That is every ``.py`` file of its folder, the data it declares, and, for a built-in paper, what its
-    family shares beside the papers' folders and what families share in ``methods/_shared``.
+    family shares beside the papers' folders and what of ``methods/_shared`` that code names.
 
     Returns:
         16 hexadecimal digits.
@@ -400,5 +401,25 @@ def _code_files(paper: Paper) -> list[Path]:
         files += sorted(file for file in family.glob("*.py") if file.name != "__init__.py")
         for folder in sorted(p for p in family.iterdir() if p.is_dir() and not (p / "paper.toml").exists()):
             files += sorted(folder.rglob("*.py"))
-        files += sorted((family.parent / "_shared").rglob("*.py"))
+        files += _named_in(files, family.parent / "_shared")
     return files
+
+
+def _named_in(files: Iterable[Path], shared: Path) -> list[Path]:
+    """Return the files of those entries of ``shared`` whose names occur in ``files``, or in each other.
+
+    A word is enough, whatever the form of the import: rather measure once too often than keep what is stale.
+    """
+    entries = {e.stem: e for e in shared.glob("*") if e.suffix == ".py" or (e / "__init__.py").is_file()}
+    found: dict[str, list[Path]] = {}
+    unread = list(files)
+    while unread:
+        words = set(re.findall(r"\w+", "\n".join(f.read_text(encoding="utf-8") for f in unread)))
+        new = {
+            name: sorted(entry.rglob("*.py")) if entry.is_dir() else [entry]
+            for name, entry in entries.items()
+            if name in words and name not in found
+        }
+        found |= new
+        unread = [file for some in new.values() for file in some]
+    return [file for name in sorted(found) for file in found[name]]
