@@ -145,8 +145,8 @@ def test_the_fingerprint_follows_code_and_data_and_nothing_else(shelf: Shelf) ->
     (folder.parent / "__init__.py").write_text("# re-exports more\n")
     assert paper.fingerprint == before
     shared = folder.parents[1] / "_shared"
-    (shared / "parts").mkdir(parents=True)
-    for name in ("trainer.py", "of_others.py", "parts/__init__.py"):
+    (shared / "texts").mkdir(parents=True)
+    for name in ("trainer.py", "of_others.py", "texts/__init__.py"):
         (shared / name).touch()
     assert paper.fingerprint == before
     seen = {before}
@@ -156,8 +156,8 @@ def test_the_fingerprint_follows_code_and_data_and_nothing_else(shelf: Shelf) ->
         lambda: (folder / "method.py").rename(folder / "methods.py"),
         lambda: (folder.parent / "shared_by_the_family.py").write_text("x = 1\n"),
         lambda: (folder / "method.py").write_text("from broadsheet.methods._shared import trainer\n"),
-        lambda: (shared / "trainer.py").write_text("from broadsheet.methods._shared.parts import corpus\n"),
-        lambda: (shared / "parts" / "corpus.py").write_text("x = 1\n"),
+        lambda: (shared / "trainer.py").write_text("from broadsheet.methods._shared.texts import corpus\n"),
+        lambda: (shared / "texts" / "corpus.py").write_text("x = 1\n"),
         lambda: (folder / "paper.toml").write_text(FACTS + data("0" * 64)),
         lambda: (folder / "paper.toml").write_text(FACTS + data("1" * 64)),
     ):
