@@ -50,7 +50,8 @@ lock: $(BIN)/python  ## pin every dependency again
 	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile -q --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links \
 		--upgrade --extra dev -c requirements/constraints.in -o requirements/dev.lock pyproject.toml
 	@# A wheel's build tag ("+cpu") names no release that an index has; without it every build of the release fits.
-	sed -i.bak -E 's/^(torch==[0-9.]+)\+[a-z0-9]+/\1/' requirements/dev.lock && rm requirements/dev.lock.bak
+	@# The extras name each other through the project itself, which is installed from the checkout, not from the lock.
+	sed -i.bak -E -e 's/^(torch==[0-9.]+)\+[a-z0-9]+/\1/' -e '/^broadsheet @/{N;d;}' requirements/dev.lock && rm requirements/dev.lock.bak
 
 clean:  ## remove what can be made again (not your data)
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
