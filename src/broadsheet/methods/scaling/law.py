@@ -1,0 +1,408 @@
+"""The base of every law: fitting, prediction with intervals, validation by scale, and what is kept of it."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, TypeVar
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from broadsheet.methods.scaling import uncertainty
+from broadsheet.methods.scaling.fitting import distinct_best, minimise, screen
+from broadsheet.methods.scaling.identification import (
+    ScalingWarning,
+    refuse_constant_inputs,
+    refuse_flat_directions,
+)
+from broadsheet.methods.scaling.objective import LOSSES, SPACES, Floats, LossName, Objective, Space
+from broadsheet.methods.scaling.reading import Rows, new_inputs, read_rows
+from broadsheet.methods.scaling.runs import LossUnit, RunTable
+
+__all__ = ["Law", "Parameter"]
+
+AnyLaw = TypeVar("AnyLaw", bound="Law")
+POLISHED = 16  # starts that are followed to their optimum
+_AGREE = 1e-6  # relative difference of objectives that count as the same optimum
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a law.
+
+    Args:
+        name: Its name in ``params_``.
+        transform: ``log``: positive, fitted as its logarithm; ``identity``: any number.
+        meaning: What it is, for reports.
+    """
+
+    name: str
+    transform: Literal["log", "identity"] = "log"
+    meaning: str = ""
+
+
+class Law(BaseEstimator):  # type: ignore[misc]
+    """A scaling law: predicts a positive quantity from positive inputs. Base class.
+
+    A law of one's own names ``inputs``, ``parameters`` and (for messages) which inputs ``governs`` which
+    parameters, and writes ``_log_predict``, ``_log_predict_jacobian`` and ``_starts``; all else is inherited.
+
+    Args:
+        loss: Loss of a residual: ``huber``, ``mse``, ``mae``, or ``asymmetric`` (absolute, 10 times heavier
+            where the prediction is too high, which fits a lower bound).
+        delta: Where Huber's loss turns linear, in the residual's unit, > 0.
+        space: Residuals of the logarithm (``log``) or of the quantity itself (``linear``).
+        fixed: Parameters held at given values.
+        grid: Start values per parameter on its natural scale, ``{"alpha": [0.2, 0.4], ...}``: their product
+            replaces the law's own starts.
+        random_state: Seed of the bootstrap, >= 0.
+
+    Attributes:
+        params_: Parameters on their natural scale, by name.
+        theta_: (k,) the same as fitted: logarithms of positive ones.
+        objective_: The minimised sum.
+        n_agree_: How many of the polished starts ended within 1e-6 (relative) of the best.
+        n_polished_: How many were polished.
+        converged_: Whether the best met its tolerance.
+        runs_: The rows of the fit.
+        residuals_: (n,) residuals in the space of the fit.
+
+    Source:
+        The robust fit in log space: Hoffmann et al. 2022 (arXiv:2203.15556), section 3.3; the sum in place of
+        the mean: Besiroglu et al. 2024 (arXiv:2404.10102).
+    """
+
+    inputs: ClassVar[tuple[str, ...]] = ()
+    labels: ClassVar[tuple[str, ...]] = ()
+    """Columns that are read as they are (groups, tasks)."""
+    target: ClassVar[str] = "loss"
+    parameters: ClassVar[tuple[Parameter, ...]] = ()
+    governs: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    domains: ClassVar[Mapping[str, tuple[float, float]]] = {}
+    """Closed ranges of inputs that need not be > 0."""
+
+    def __init__(
+        self,
+        loss: LossName = "huber",
+        delta: float = 1e-3,
+        space: Space = "log",
+        fixed: Mapping[str, float] | None = None,
+        grid: Mapping[str, Sequence[float]] | None = None,
+        random_state: int = 0,
+    ) -> None:
+        self.loss = loss
+        self.delta = delta
+        self.space = space
+        self.fixed = fixed
+        self.grid = grid
+        self.random_state = random_state
+
+    # ---- what a law writes
+
+    def _inputs(self) -> tuple[str, ...]:
+        """Return the columns that the law reads; override where settings decide."""
+        return self.inputs
+
+    def _parameters(self, x: Mapping[str, Any]) -> tuple[Parameter, ...]:
+        """Return the parameters; override where their number depends on the data."""
+        return self.parameters
+
+    def _governs(self) -> Mapping[str, tuple[str, ...]]:
+        """Return which parameters only a change of an input can tell."""
+        return self.governs
+
+    def _log_predict(self, theta: Floats, x: Mapping[str, Any]) -> Floats:
+        """Return (m, n) log-predictions for (m, k) transformed parameters."""
+        raise NotImplementedError(f"{type(self).__name__} must define _log_predict")
+
+    def _log_predict_jacobian(self, theta: Floats, x: Mapping[str, Any]) -> tuple[Floats, Floats]:
+        """Return (m, n) log-predictions and their (m, n, k) derivatives."""
+        raise NotImplementedError(f"{type(self).__name__} must define _log_predict_jacobian")
+
+    def _log_predict_curvature(self, theta: Floats, x: Mapping[str, Any], u: Floats) -> Floats:
+        """Return (m, k, k): the second derivatives summed over rows with (m, n) weights ``u``.
+
+        The default differs the Jacobian numerically; a closed form is faster.
+        """
+        m, k = theta.shape
+        step = 1e-5
+        found = np.empty((m, k, k))
+        for j in range(k):
+            up, down = theta.copy(), theta.copy()
+            up[:, j] += step
+            down[:, j] -= step
+            change = self._log_predict_jacobian(up, x)[1] - self._log_predict_jacobian(down, x)[1]
+            found[:, j, :] = (u[:, None, :] @ change)[:, 0, :] / (2 * step)
+        return 0.5 * (found + found.transpose(0, 2, 1))
+
+    def _starts(self, x: Mapping[str, Any], y: Floats) -> Floats:
+        """Return (m, k) transformed starts, which are screened in one pass."""
+        raise NotImplementedError(f"{type(self).__name__} must define _starts")
+
+    # ---- fitting
+
+    def fit(
+        self: AnyLaw,
+        runs: pd.DataFrame | RunTable,
+        y: Any = None,
+        *,
+        columns: Mapping[str, Hashable] | None = None,
+        weights: Any = None,
+        loss_unit: LossUnit = "nats",
+    ) -> AnyLaw:
+        """Fit the law.
+
+        Args:
+            runs: One row per run, with the law's inputs and its target. Of N, D and C two are enough.
+            y: (n,) target, if it does not stand in the table.
+            columns: Where the law's columns stand: ``{"N": "Model Size"}``.
+            weights: Column name, or (n,) weights >= 0; ``1 / std**2`` for ``loss="mse"``.
+            loss_unit: Unit of the loss: ``nats``, ``bits`` or ``perplexity``.
+
+        Returns:
+            The law itself.
+
+        Raises:
+            ValueError: naming argument, or column, row and value, of what is wrong; or if there are fewer rows
+                than parameters + 2.
+            NotIdentified: if the table cannot tell some parameters; the message names them and says why.
+
+        Warns:
+            ScalingWarning: if only one start reached the optimum, or an exponent came out negative.
+        """
+        self._check_settings()
+        rows = read_rows(self, runs, y, columns=columns, weights=weights, loss_unit=loss_unit)
+        self.columns_ = dict(columns or {})
+        self._adopt(rows)
+        free = self._free()
+        if len(rows.y) < free.sum() + 2:
+            raise ValueError(
+                f"{type(self).__name__} has {int(free.sum())} free parameters and needs at least "
+                f"{int(free.sum()) + 2} rows, got {len(rows.y)}; add runs, or hold parameters with fixed="
+            )
+        refuse_constant_inputs(rows.x, self._moving_inputs())
+        self._search(free)
+        self._judge(free)
+        self.residuals_ = self._objective().residuals(self.theta_[None])[0]
+        self.n_features_in_ = len(self._inputs())
+        return self
+
+    def _check_settings(self) -> None:
+        if self.loss not in LOSSES:
+            raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {self.loss!r}")
+        if self.space not in SPACES:
+            raise ValueError(f"space must be one of {', '.join(SPACES)}, got {self.space!r}")
+        if not (isinstance(self.delta, int | float) and math.isfinite(self.delta) and self.delta > 0):
+            raise ValueError(f"delta must be a number > 0, got {self.delta!r}")
+
+    def _adopt(self, rows: Rows) -> None:
+        self.rows_ = rows
+        self.runs_ = rows.frame
+        self.parameters_ = tuple(self._parameters(rows.x))
+        names = self.names_
+        for argument, given in (("fixed", self.fixed), ("grid", self.grid)):
+            for name in given or {}:
+                if name not in names:
+                    raise ValueError(
+                        f"{argument} names {name!r}, which is no parameter; there are {', '.join(names)}"
+                    )
+
+    @property
+    def names_(self) -> tuple[str, ...]:
+        """Names of the parameters."""
+        return tuple(p.name for p in self.parameters_)
+
+    def _free(self) -> np.ndarray:
+        return np.array([p.name not in (self.fixed or {}) for p in self.parameters_])
+
+    def _moving_inputs(self) -> dict[str, tuple[str, ...]]:
+        held = set(self.fixed or {})
+        left = {i: tuple(p for p in names if p not in held) for i, names in self._governs().items()}
+        return {i: names for i, names in left.items() if names}
+
+    def _objective(self, weights: Floats | None = None) -> Objective:
+        """Return the objective on the fitted rows, optionally with (m, n) counts of resampled rows."""
+        rows = self.rows_
+        if weights is not None and rows.weights is not None:
+            weights = weights * rows.weights
+        return Objective(
+            self,
+            rows.x,
+            rows.y,
+            self.loss,
+            self.delta,
+            self.space,
+            rows.weights if weights is None else weights,
+        )
+
+    def _transformed(self, name: str, values: Any) -> Floats:
+        parameter = next(p for p in self.parameters_ if p.name == name)
+        given = np.asarray(values, float)
+        if parameter.transform == "identity":
+            return given
+        if not (given > 0).all():
+            raise ValueError(f"parameter {name!r} must be > 0, got {float(given.min()):g}")
+        return np.log(given)
+
+    def _natural(self, theta: Floats) -> Floats:
+        """Return parameters on their natural scale for (..., k) transformed ones."""
+        logs = np.array([p.transform == "log" for p in self.parameters_])
+        with np.errstate(over="ignore"):
+            return np.where(logs, np.exp(np.where(logs, theta, 0.0)), theta)
+
+    def _grid(self) -> Floats:
+        starts = self._starts(self.rows_.x, self.rows_.y)
+        if self.grid is not None:
+            missing = [n for n in self.names_ if n not in self.grid and n not in (self.fixed or {})]
+            if missing:
+                raise ValueError(f"grid must name every free parameter; {', '.join(missing)} are missing")
+            axes = [np.atleast_1d(self._transformed(n, self.grid.get(n, [1.0]))) for n in self.names_]
+            starts = np.stack([a.ravel() for a in np.meshgrid(*axes, indexing="ij")], axis=1)
+        for j, name in enumerate(self.names_):
+            if name in (self.fixed or {}):
+                starts[:, j] = self._transformed(name, (self.fixed or {})[name])
+        return starts
+
+    def _search(self, free: np.ndarray) -> None:
+        objective = self._objective()
+        starts = np.asarray(self._grid(), float)
+        best = distinct_best(starts, screen(objective, starts), POLISHED)
+        if not len(best):
+            raise ValueError(
+                "the objective is infinite at every start; check the table's units, or give grid="
+            )
+        found = minimise(objective, best, free=free)
+        top = int(np.nanargmin(np.where(np.isfinite(found.value), found.value, np.inf)))
+        worst = float(screen(objective, starts[:1])[0])
+        near = found.value[top] * (1.0 + _AGREE) + 1e-14 * (worst if math.isfinite(worst) else 0.0)
+        self.theta_ = found.theta[top]
+        self.polished_ = found
+        self.objective_ = float(found.value[top])
+        self.converged_ = bool(found.converged[top])
+        self.n_polished_ = len(best)
+        self.n_agree_ = int((found.value <= near).sum())
+        self.params_ = dict(zip(self.names_, map(float, self._natural(self.theta_)), strict=True))
+
+    def _judge(self, free: np.ndarray) -> None:
+        jacobian = self._log_predict_jacobian(self.theta_[None], self.rows_.x)[1][0]
+        if self.rows_.weights is not None:
+            jacobian = jacobian[self.rows_.weights > 0]
+        names = [n for n, f in zip(self.names_, free, strict=True) if f]
+        refuse_flat_directions(jacobian[:, free], names, what=type(self).__name__)
+        if self.n_agree_ == 1 and self.n_polished_ > 1:
+            warnings.warn(
+                f"only 1 of {self.n_polished_} polished starts reached the best objective {self.objective_:.6g}; "
+                "it may not be the lowest: give a finer grid=, or look at polished_",
+                ScalingWarning,
+                stacklevel=3,
+            )
+        if not self.converged_:
+            warnings.warn(
+                f"the search of {type(self).__name__} stopped before it met its tolerance; read the "
+                "parameters with care",
+                ScalingWarning,
+                stacklevel=3,
+            )
+
+    # ---- prediction
+
+    def predict(
+        self,
+        new: Any = None,
+        *,
+        interval: float | None = None,
+        n_boot: int = 400,
+        group: str | None = None,
+        **inputs: Any,
+    ) -> Any:
+        """Predict the target.
+
+        Args:
+            new: Table with the law's inputs; for a law of one input a number or an array will do.
+            interval: Level of prediction intervals in (0, 1), for one further run: uncertainty of the
+                parameters (bootstrap) and of the residual together. None: no interval.
+            n_boot: Refits behind the interval, >= 20.
+            group: Column of the fitted table whose values are resampled as a whole.
+            **inputs: The inputs by name, instead of ``new``: ``predict(N=1e9, D=2e10)``.
+
+        Returns:
+            (n,) predictions; with an interval a frame of the target's name, ``lower`` and ``upper``, under the
+            index of ``new``.
+
+        Raises:
+            NotFittedError: before ``fit``.
+            ValueError: naming column and row of a bad input, or the bad argument.
+        """
+        check_is_fitted(self, "theta_")
+        x, index = new_inputs(self, new, inputs)
+        with np.errstate(over="ignore"):
+            middle = np.exp(self._log_predict(self.theta_[None], x)[0])
+        if interval is None:
+            return middle
+        low, high = uncertainty.prediction_interval(self, x, level=interval, n_boot=n_boot, group=group)
+        return pd.DataFrame({self.target: middle, "lower": low, "upper": high}, index=index)
+
+    # ---- uncertainty
+
+    def bootstrap(
+        self, n_boot: int = 1000, *, group: str | None = None, n_jobs: int = 1
+    ) -> uncertainty.Bootstrap:
+        """Refit on resampled rows, or groups of rows; kept until another is asked for.
+
+        The draws of resample i depend on ``random_state`` and i alone, whatever ``n_boot`` and ``n_jobs``.
+
+        Args:
+            n_boot: Number of refits, >= 20.
+            group: Column whose values are resampled as a whole: checkpoints of one run are not independent.
+            n_jobs: Threads.
+
+        Returns:
+            The refits, failed ones marked and counted.
+        """
+        check_is_fitted(self, "theta_")
+        return uncertainty.bootstrap(self, n_boot=n_boot, group=group, n_jobs=n_jobs)
+
+    def confint(
+        self,
+        level: float = 0.95,
+        method: Literal["bootstrap", "hessian", "profile"] = "bootstrap",
+        *,
+        n_boot: int = 1000,
+        group: str | None = None,
+        kind: Literal["percentile", "basic"] = "percentile",
+        n_jobs: int = 1,
+    ) -> pd.DataFrame:
+        """Return intervals of the parameters.
+
+        Args:
+            level: Coverage in (0, 1).
+            method: ``bootstrap`` (refits), ``hessian`` (quadratic approximation, on the transformed scale) or
+                ``profile`` (all other parameters refitted at each value).
+            n_boot: Refits of the bootstrap, >= 20.
+            group: Column whose values are resampled as a whole (bootstrap), or whose rows may depend on each
+                other (hessian).
+            kind: ``percentile`` or ``basic`` bootstrap intervals.
+            n_jobs: Threads of the bootstrap.
+
+        Returns:
+            A frame with ``estimate``, ``lower`` and ``upper`` by parameter; ``attrs["failed"]`` counts failed
+            refits.
+
+        Raises:
+            ValueError: naming the argument.
+        """
+        check_is_fitted(self, "theta_")
+        return uncertainty.confint(
+            self, level=level, method=method, n_boot=n_boot, group=group, kind=kind, n_jobs=n_jobs
+        )
+
+    @property
+    def correlations_(self) -> pd.DataFrame:
+        """Correlation matrix of the transformed parameters, from the Hessian."""
+        check_is_fitted(self, "theta_")
+        return uncertainty.correlations(self)
