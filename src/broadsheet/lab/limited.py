@@ -332,7 +332,7 @@ class _Process:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         if not self._guard:  # the guard was killed: end what it would have ended
-            for left in self._seen:
+            for left in self._seen | _in_session(process.pid):
                 with contextlib.suppress(psutil.Error):
                     left.kill()
         if process.stdout is not None:
@@ -398,6 +398,16 @@ class _Process:
         last = log.splitlines()[-1] if log else ""
         reason = f"its process ended with exit code {code} before it returned what it measured"
         return f"{reason}: {last[:300]}" if last else reason
+
+
+def _in_session(leader: int) -> set[psutil.Process]:
+    """Return the living processes of a session, those included that were born since the last look."""
+    found = set()
+    for process in psutil.process_iter():
+        with contextlib.suppress(OSError, psutil.Error):
+            if os.getsid(process.pid) == leader:
+                found.add(process)
+    return found
 
 
 def _fault_line(log: str, folder: str) -> str:
