@@ -9,10 +9,10 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -35,7 +35,7 @@ _TOKENIZERS = ("bpe", "characters", "bytes")
 _TRAIN_TOKENIZER = 4_000_000  # bytes of the training split that the merges are learnt from
 _VALIDATION = 0.05
 _VALIDATION_BYTES = 300_000  # at least: below some 50,000 tokens the noise of the loss is 0.01 bits per byte
-_FORMAT = 1  # of the files in the cache; raised when reading or splitting changes
+_FORMAT = 2  # of the files in the cache; raised when reading or splitting changes
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,6 +205,28 @@ def available() -> list[str]:
     return found
 
 
+@overload
+def load_corpus(
+    text: str | Path | Iterable[str],
+    *,
+    tokenizer: str | Tokenizer = ...,
+    vocab_size: int = ...,
+    max_bytes: int | None = ...,
+    split: None = None,
+    domain: str | None = ...,
+    root: str | Path | None = ...,
+) -> Corpus: ...
+@overload
+def load_corpus(
+    text: str | Path | Iterable[str],
+    *,
+    tokenizer: str | Tokenizer = ...,
+    vocab_size: int = ...,
+    max_bytes: int | None = ...,
+    split: str,
+    domain: str | None = ...,
+    root: str | Path | None = ...,
+) -> Split: ...
 def load_corpus(
     text: str | Path | Iterable[str],
     *,
@@ -214,7 +236,7 @@ def load_corpus(
     split: str | None = None,
     domain: str | None = None,
     root: str | Path | None = None,
-) -> Any:
+) -> Corpus | Split:
     """Return text as token ids, encoded once and kept on disk.
 
     Duplicates are removed, then documents are split 95 to 5 by a hash of their id, never by position.
@@ -399,7 +421,7 @@ def _up_to(texts: list[str], limit: int) -> Iterator[str]:
 # --- On disk -------------------------------------------------------------------------------------------------
 
 
-def _kept(name: str, fingerprint: str, make: Any) -> Corpus:
+def _kept(name: str, fingerprint: str, make: Callable[[], Corpus]) -> Corpus:
     """Read the corpus from the cache, or make it and put it there for this and other processes."""
     from filelock import FileLock
 

@@ -131,24 +131,25 @@ def find_source(name: str, root: Path | None = None) -> Source:
 
 
 def _places(name: str, root: Path | None) -> Iterator[list[Path]]:
-    folders = ([root] if root else []) + places.data_folders()
-    if name == "gcide":
-        package = _package("dictionary")
-        for folder in [*([root] if root else []), *([package / "data/en"] if package else []), *folders]:
-            found = sorted(folder.glob("words_[A-Z].json")) or sorted(
-                folder.glob("**/data/en/words_[A-Z].json")
-            )
-            yield found
-    elif name == "brown":
-        for folder in folders:
-            for first in sorted([*folder.glob("ca01"), *folder.glob("**/ca01")]):
+    """Yield the files of a corpus at each place where they may lie, in order of preference."""
+    folders = places.data_folders()
+    if name == "brown":
+        for folder in [*([root] if root else []), *folders]:
+            for first in sorted(folder.rglob("ca01")):
                 yield [p for p in sorted(first.parent.iterdir()) if re.fullmatch(r"c[a-r]\d\d", p.name)]
-    else:
-        package = _package(f"pythonbible_{name}")
-        if package:
-            yield sorted(package.glob("plain_text_bible.py"))
-        for folder in folders:
-            yield sorted(folder.glob(f"**/pythonbible_{name}/plain_text_bible.py"))
+        return
+    module, pattern = (
+        ("dictionary", "data/en/words_[A-Z].json")
+        if name == "gcide"
+        else (f"pythonbible_{name}", "plain_text_bible.py")
+    )
+    package = _package(module)
+    if root:
+        yield sorted(root.rglob(f"{module}/{pattern}"))
+    if package:
+        yield sorted(package.glob(pattern))
+    for folder in folders:
+        yield sorted(folder.rglob(f"{module}/{pattern}"))
 
 
 def _package(name: str) -> Path | None:
@@ -202,7 +203,8 @@ def _bible(file: Path) -> Iterator[Document]:
     end = module.index('"""', begin + 3) + 3
     text: str = ast.literal_eval(module[begin:end])
     verses = [
-        (int(v), int(at)) for v, at in re.findall(r"^\s+(\d{7,8}): (\d+),$", module[end:], re.MULTILINE)
+        (int(v), int(at))
+        for v, at in re.findall(r"^\s+(\d{7,8}): (\d+),$", module[end : module.index("}", end)], re.MULTILINE)
     ]
     firsts = [(verse, at) for verse, at in verses if verse % 1000 == 1]
     for (verse, at), (_, following) in zip(firsts, [*firsts[1:], (0, len(text))], strict=True):

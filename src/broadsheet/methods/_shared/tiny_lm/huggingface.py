@@ -35,7 +35,7 @@ def to_hf(model: TinyLM) -> Any:
 
     c = model.config
     _check_plain(model)
-    llama = LlamaForCausalLM(
+    llama: Any = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=c.vocab_size,
             hidden_size=c.d_model,
@@ -100,9 +100,13 @@ def from_hf(model: Any) -> TinyLM:
     return made.to(model.dtype).train(model.training)
 
 
+def _blocks(model: TinyLM) -> list[Any]:
+    return list(model.blocks)
+
+
 def _check_plain(model: TinyLM) -> None:
     c = model.config
-    for layer, block in enumerate(model.blocks):
+    for layer, block in enumerate(_blocks(model)):
         mixer, ffn = block.mixer, block.ffn
         if type(mixer) is not Attention or type(ffn) is not SwiGLU:
             other = mixer if type(mixer) is not Attention else ffn
@@ -117,7 +121,7 @@ def _llama_weights(model: TinyLM) -> dict[str, Tensor]:
     weights = {"model.embed_tokens.weight": model.embed.weight, "model.norm.weight": model.norm.weight}
     if model.head is not None:
         weights["lm_head.weight"] = model.head.weight
-    for layer, block in enumerate(model.blocks):
+    for layer, block in enumerate(_blocks(model)):
         at = f"model.layers.{layer}."
         q, k, v = block.mixer.qkv.weight.split(
             [c.heads * c.d_head, c.kv_heads * c.d_head, c.kv_heads * c.d_head]

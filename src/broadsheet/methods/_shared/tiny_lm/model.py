@@ -182,7 +182,8 @@ class Attention(nn.Module):
             is_causal=True,
             enable_gqa=kv != heads,
         )
-        return self.out(y.transpose(1, 2).reshape(batch, length, heads * self.d_head))
+        x = self.out(y.transpose(1, 2).reshape(batch, length, heads * self.d_head))
+        return x
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -207,7 +208,8 @@ class SwiGLU(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Transform each position: (batch, length, d_model) to the same shape."""
         gate, up = self.gate_up(x).chunk(2, dim=-1)
-        return self.down(F.silu(gate) * up)
+        x = self.down(F.silu(gate) * up)
+        return x
 
 
 class Block(nn.Module):
@@ -223,7 +225,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Transform (batch, length, d_model)."""
         x = x + self.mixer(self.mixer_norm(x))
-        return x + self.ffn(self.ffn_norm(x))
+        x = x + self.ffn(self.ffn_norm(x))
+        return x
 
 
 class TinyLM(nn.Module):
@@ -341,10 +344,11 @@ class TinyLM(nn.Module):
 
     def hidden(self, input_ids: Tensor) -> Tensor:
         """Return the last hidden states after the final norm: (batch, length, d_model)."""
-        x = self.embed(input_ids)
+        x: Tensor = self.embed(input_ids)
         for block in self.blocks:
             x = block(x)
-        return self.norm(x)
+        x = self.norm(x)
+        return x
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Return (..., vocab_size) logits of (..., d_model) hidden states."""

@@ -174,7 +174,7 @@ class MarkovSource(Stream):
     def _step(self, contexts: np.ndarray) -> np.ndarray:
         """Return the distribution of contexts one symbol later."""
         joint = contexts[:, None] * self.table
-        return joint.reshape(self.vocab_size, -1).sum(axis=0)
+        return np.asarray(joint.reshape(self.vocab_size, -1).sum(axis=0))
 
     def _stationary(self) -> np.ndarray:
         contexts = np.full(len(self.table), 1.0 / len(self.table))
@@ -184,7 +184,7 @@ class MarkovSource(Stream):
             if np.abs(following - contexts).sum() < 1e-13:
                 break
             contexts = following
-        return following / following.sum()
+        return np.asarray(following / following.sum())
 
     @property
     def entropy_rate(self) -> float:
@@ -209,7 +209,7 @@ class MarkovSource(Stream):
 
     def _frequencies(self, length: int) -> np.ndarray:
         """Return the probabilities of blocks of ``length <= order`` symbols."""
-        return self.stationary.reshape(self.vocab_size**length, -1).sum(axis=1)
+        return np.asarray(self.stationary.reshape(self.vocab_size**length, -1).sum(axis=1))
 
     def _block_entropy(self, length: int) -> float:
         return float(_entropy(self._frequencies(length)))
@@ -228,7 +228,7 @@ class MarkovSource(Stream):
 
 def _entropy(p: np.ndarray) -> np.ndarray:
     """Return the entropy in nats over the last axis."""
-    return -np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=-1)
+    return np.asarray(-np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=-1))
 
 
 # --- A generated language ------------------------------------------------------------------------------------

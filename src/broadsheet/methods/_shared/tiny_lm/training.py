@@ -199,9 +199,8 @@ def train(
     )
     check_vocabulary(model, corpus)
     made = optimiser(model) if optimiser else plan.adamw(model)
-    loop = _Loop(
-        model, corpus, plan, made, loss_fn or cross_entropy, callback, checkpoint and Path(checkpoint)
-    )
+    file = Path(checkpoint) if checkpoint is not None else None
+    loop = _Loop(model, corpus, plan, made, loss_fn or cross_entropy, callback, file)
     return loop.run()
 
 
@@ -374,7 +373,7 @@ class _Loop:
         value = float(loss.detach())
         self._check("loss", value, rate)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        torch.autograd.backward(loss)
         if plan.clip is not None:
             self._check("gradient", float(nn.utils.clip_grad_norm_(self.model.parameters(), plan.clip)), rate)
         self.optimiser.step()
@@ -432,8 +431,9 @@ class _Loop:
             "rows": self.rows,
             "evaluated": self.evaluated,
         }
-        if hasattr(self.callback, "state_dict"):
-            state["callback"] = self.callback.state_dict()
+        stateful: Any = self.callback
+        if hasattr(stateful, "state_dict"):
+            state["callback"] = stateful.state_dict()
         write_checkpoint(self.checkpoint, state)
 
     def _resume(self) -> bool:
@@ -441,8 +441,9 @@ class _Loop:
         if self.checkpoint is None or not self.checkpoint.is_file():
             return False
         state = read_checkpoint(self.checkpoint, self._settings())
-        if "callback" in state and hasattr(self.callback, "load_state_dict"):
-            self.callback.load_state_dict(state["callback"])
+        stateful: Any = self.callback
+        if "callback" in state and hasattr(stateful, "load_state_dict"):
+            stateful.load_state_dict(state["callback"])
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
         torch.set_rng_state(state["random"])
