@@ -1,0 +1,181 @@
+"""Our own runs: tiny models on mixtures of five domains, a regressor, and models ten times as large.
+
+The domain that counts is small, as it is in practice: at most ``EPOCHS`` passes over its text are allowed, so that
+training on it alone is no way out and the rest of the budget has to come from elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from broadsheet.methods.scaling.regmix.domains import DOMAINS, VOCABULARY, load_domains
+from broadsheet.methods.scaling.regmix.mixtures import sample_mixtures
+from broadsheet.methods.scaling.regmix.regression import RegMix
+
+if TYPE_CHECKING:
+    from broadsheet.claims import Run
+
+__all__ = ["SETTINGS", "TARGET", "Settings", "Study", "studies", "train_losses"]
+
+TARGET = "docs"
+EPOCHS = 4.0
+RANDOM = 10
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Sizes of the study.
+
+    Args:
+        proxies: Number of random mixtures that tiny models are trained on.
+        proxy_steps: Steps of a tiny model.
+        large_steps: Steps of a large one.
+        batch: Examples per step, each one byte with the eight before it.
+        bytes: Bytes of training text by domain.
+        validation: Bytes of validation text of each domain.
+        proxy: Embedding and hidden width of a tiny model.
+        large: Those of a large one.
+    """
+
+    proxies: int
+    proxy_steps: int
+    large_steps: int
+    batch: int
+    bytes: tuple[int, ...]
+    validation: int
+    proxy: tuple[int, int] = (8, 24)
+    large: tuple[int, int] = (24, 170)
+
+    @property
+    def prior(self) -> pd.Series:
+        """Bytes of training text by domain."""
+        return pd.Series(dict(zip(DOMAINS, self.bytes, strict=True)), dtype=float)
+
+    @property
+    def max_epochs(self) -> float:
+        """The bound of ``sample_mixtures`` that allows a large model ``EPOCHS`` passes over a domain."""
+        return EPOCHS * sum(self.bytes) / (self.large_steps * self.batch)
+
+
+SETTINGS = {
+    "smoke": Settings(24, 60, 120, 64, (2_000, 20_000, 10_000, 10_000, 10_000), 1_000, (4, 8), (8, 24)),
+    "laptop": Settings(80, 400, 1500, 128, (12_000, 300_000, 60_000, 100_000, 100_000), 6_000),
+    "paper": Settings(512, 2000, 8000, 128, (60_000, 1_500_000, 80_000, 300_000, 300_000), 20_000),
+}
+
+
+@dataclass(frozen=True)
+class Study:
+    """What came of one seed.
+
+    Args:
+        mixtures: Mixtures of the tiny models.
+        losses: Their validation losses by domain, nats per byte.
+        arms: The 14 mixtures of the large models: ``regmix``, ``uniform``, ``prior``, ``target only`` and ten
+            random ones.
+        small: Losses of tiny models on these 14.
+        large: Losses of large models on them.
+    """
+
+    mixtures: pd.DataFrame
+    losses: pd.DataFrame
+    arms: pd.DataFrame
+    small: pd.DataFrame
+    large: pd.DataFrame
+
+    def regression(self, regressor: str = "lightgbm") -> RegMix:
+        """Fit the losses on the target domain."""
+        return RegMix(regressor, target=TARGET).fit(self.mixtures, self.losses)
+
+
+def studies(run: Run) -> list[Study]:
+    """Train everything for each seed of the run, or find what another claim has trained."""
+    from broadsheet.methods._shared.training_cache import kept
+
+    settings = SETTINGS[str(run.scale)]
+    code = [f"broadsheet.methods.scaling.regmix.{name}" for name in _CODE]
+    found = []
+    for seed in run.progress(run.seeds, label="seeds"):
+        key = {"purpose": "regmix", "settings": asdict(settings), "seed": seed}
+        value = kept(
+            key,
+            lambda seed=seed: _compute(settings, seed),
+            code=[*code, "broadsheet.methods._shared.ngram_mlp"],
+            threads=1,
+        ).value
+        found.append(Study(**{name: _frame(part) for name, part in value.items()}))
+    return found
+
+
+_CODE = ("domains", "mixtures", "optimization", "regression", "regressors", "simplex", "study", "tables")
+
+
+def _frame(part: dict[str, Any]) -> pd.DataFrame:
+    return pd.DataFrame(part["data"], index=part["index"], columns=part["columns"])
+
+
+def _compute(settings: Settings, seed: int) -> dict[str, Any]:
+    text = load_domains(dict(zip(DOMAINS, settings.bytes, strict=True)), settings.validation)
+    how = {"max_epochs": settings.max_epochs, "minimum": 1e-3}
+    mixtures = sample_mixtures(settings.prior, settings.proxies, seed=1000 + seed, **how)
+    losses = train_losses(settings, text, mixtures, large=False, seed=seed)
+    model = RegMix(target=TARGET, random_state=seed).fit(mixtures, losses)
+    best = model.optimize(prior=settings.prior, max_epochs=settings.max_epochs, seed=seed)
+    arms = pd.DataFrame(
+        {
+            "regmix": best,
+            "uniform": pd.Series(1.0 / len(DOMAINS), index=list(DOMAINS)),
+            "prior": settings.prior / settings.prior.sum(),
+            "target only": pd.Series({name: float(name == TARGET) for name in DOMAINS}),
+        }
+    ).T
+    others = sample_mixtures(settings.prior, RANDOM, seed=2000 + seed, **how)
+    arms = pd.concat([arms, others.set_axis([f"random {i + 1}" for i in range(RANDOM)])])[list(DOMAINS)]
+    small = train_losses(settings, text, arms, large=False, seed=seed + 500)
+    large = train_losses(settings, text, arms, large=True, seed=seed)
+    parts = {"mixtures": mixtures, "losses": losses, "arms": arms, "small": small, "large": large}
+    return {name: frame.to_dict("split") for name, frame in parts.items()}
+
+
+def train_losses(
+    settings: Settings,
+    text: tuple[dict[str, np.ndarray], dict[str, np.ndarray]],
+    mixtures: pd.DataFrame,
+    *,
+    large: bool,
+    seed: int,
+) -> pd.DataFrame:
+    """Train one model for each mixture, all as one batch, and return validation losses.
+
+    Args:
+        settings: Sizes.
+        text: Training and validation text, as :func:`load_domains` returns them.
+        mixtures: Shares by domain.
+        large: Whether to train the larger model, for longer.
+        seed: Seed of initial values and of the order of data; each model has its own.
+
+    Returns:
+        Nats per byte, one row per mixture and one column per domain.
+    """
+    import torch
+
+    from broadsheet.methods._shared.ngram_mlp import DomainMixture, NgramShape, train_members
+
+    train, held = ({name: torch.from_numpy(codes) for name, codes in part.items()} for part in text)
+    embedding, width = settings.large if large else settings.proxy
+    shape = NgramShape(VOCABULARY, context=8, embedding=embedding, width=width)
+    data = DomainMixture(train, torch.tensor(mixtures[list(train)].to_numpy(float)))
+    members = train_members(
+        shape,
+        data,
+        steps=settings.large_steps if large else settings.proxy_steps,
+        init_seeds=[10_000 * seed + i for i in range(len(mixtures))],
+        batch=settings.batch,
+        learning_rate=3e-3,
+    )
+    losses = members.losses(held)
+    return pd.DataFrame({name: losses[name].numpy() for name in held}, index=mixtures.index)
