@@ -11,7 +11,10 @@ from broadsheet.rooms import public_names
 # What all papers of the family share, then what each paper's paper.toml says it exports.
 _CORE = {
     "chinchilla": ["Chinchilla"],
+    "comparison": ["compare_laws"],
     "identification": ["NotIdentified", "ScalingWarning"],
+    "isoflop": ["IsoFLOP", "PowerTrend", "fit_power_trend", "isoflop_fit"],
+    "kaplan": ["KaplanSteps"],
     "law": ["Law", "Parameter"],
     "power": ["PowerLaw", "Reciprocal"],
     "powers": ["SumOfPowers", "Term"],

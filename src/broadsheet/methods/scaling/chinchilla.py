@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from broadsheet.methods.scaling import allocation
 from broadsheet.methods.scaling.law import Parameter
 from broadsheet.methods.scaling.objective import Floats
 from broadsheet.methods.scaling.powers import SumOfPowers, Term
@@ -52,6 +54,39 @@ class Chinchilla(SumOfPowers):
     def _terms(self) -> tuple[Term, ...]:
         size, tokens = self._inputs()
         return (Term("A", size, "alpha"), Term("B", tokens, "beta"), Term("E"))
+
+    def optimal(
+        self,
+        C: Any,
+        *,
+        interval: float | None = None,
+        n_boot: int = 400,
+        group: str | None = None,
+    ) -> pd.DataFrame:
+        """Return the size and the tokens that make the loss least for a budget: see :func:`allocation.optimal`.
+
+        Args:
+            C: Budget or budgets in FLOPs, > 0.
+            interval: Level of intervals in (0, 1), from the bootstrap; None: no interval.
+            n_boot: Refits behind them, >= 20.
+            group: Column whose values are resampled as a whole.
+
+        Returns:
+            One row per budget: ``C``, ``N``, ``D``, ``tokens_per_parameter``, ``loss``, and each of the last
+            four with ``_lower`` and ``_upper`` where an interval is asked for.
+
+        Raises:
+            ValueError: if a budget is not > 0, or an exponent is not, so that no optimum exists.
+
+        Warns:
+            ScalingWarning: if a budget lies outside 100 times the range of the fitted runs.
+
+        Example:
+            >>> law = Chinchilla.from_params({"A": 482, "B": 2085.4, "E": 1.82, "alpha": 0.3478, "beta": 0.3658})
+            >>> law.optimal(C=5.76e23)["tokens_per_parameter"].round(1).tolist()
+            [18.4]
+        """
+        return allocation.optimal(self, C, interval=interval, n_boot=n_boot, group=group)
 
     def _starts(self, x: Mapping[str, Any], y: Floats) -> Floats:
         size, tokens = (np.log(x[name]).mean() for name in self._inputs())

@@ -112,7 +112,8 @@ def _newton(
     m = len(theta)
     here = objective.derivatives(theta, smooth)
     value, gradient, hessian, metric = here.value, here.gradient, here.hessian, here.metric
-    damping, growth = np.full(m, 1e-2), np.full(m, 2.0)
+    damping, growth = np.full(m, 1e-2), np.full(m, 4.0)
+    rounding = objective.floor
     converged = np.zeros(m, bool)
     active = np.flatnonzero(np.isfinite(value))
     iteration = 0
@@ -137,12 +138,12 @@ def _newton(
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.where(promised > 0, gained / promised, 0.0)
         shrink = np.maximum(0.1, 1.0 - (2.0 * np.clip(ratio, 0.0, 1.0) - 1.0) ** 3)
-        growth[active] = np.where(good, 2.0, 2.0 * growth[active])
+        growth[active] = np.where(good, 4.0, 2.0 * growth[active])
         damping[active] = np.clip(damping[active] * np.where(good, shrink, growth[active]), 1e-12, 1e16)
         # Nothing left to gain, or no step however short gains anything: rounding decides from here on.
-        small = promised <= tol * np.abs(value[active]) + 1e-300
+        small = promised <= tol * np.abs(value[active]) + rounding
         stuck = ~good & (np.abs(step).max(axis=1) <= 1e-12 * (1.0 + np.abs(theta[active]).max(axis=1)))
-        converged[active] |= small | (stuck & (promised <= 1e-7 * np.abs(value[active])))
+        converged[active] |= small | (stuck & (promised <= 1e-7 * np.abs(value[active]) + rounding))
         active = active[~(small | stuck)]
     return Optima(theta, value, converged, iteration)
 

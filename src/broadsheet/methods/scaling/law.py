@@ -6,14 +6,14 @@ import math
 import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
-from broadsheet.methods.scaling import uncertainty
+from broadsheet.methods.scaling import plots, records, report, uncertainty, validation
 from broadsheet.methods.scaling.fitting import distinct_best, minimise, screen
 from broadsheet.methods.scaling.identification import (
     ScalingWarning,
@@ -23,6 +23,9 @@ from broadsheet.methods.scaling.identification import (
 from broadsheet.methods.scaling.objective import LOSSES, SPACES, Floats, LossName, Objective, Space
 from broadsheet.methods.scaling.reading import Rows, new_inputs, read_rows
 from broadsheet.methods.scaling.runs import LossUnit, RunTable
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Law", "Parameter"]
 
@@ -80,7 +83,8 @@ class Law(BaseEstimator):  # type: ignore[misc]
     inputs: ClassVar[tuple[str, ...]] = ()
     labels: ClassVar[tuple[str, ...]] = ()
     """Columns that are read as they are (groups, tasks)."""
-    target: ClassVar[str] = "loss"
+    target: str = "loss"
+    """The column that is predicted; a law may make it a setting."""
     parameters: ClassVar[tuple[Parameter, ...]] = ()
     governs: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     domains: ClassVar[Mapping[str, tuple[float, float]]] = {}
@@ -253,7 +257,8 @@ class Law(BaseEstimator):  # type: ignore[misc]
         """Return parameters on their natural scale for (..., k) transformed ones."""
         logs = np.array([p.transform == "log" for p in self.parameters_])
         with np.errstate(over="ignore"):
-            return np.where(logs, np.exp(np.where(logs, theta, 0.0)), theta)
+            natural: Floats = np.where(logs, np.exp(np.where(logs, theta, 0.0)), theta)
+        return natural
 
     def _grid(self) -> Floats:
         starts = self._starts(self.rows_.x, self.rows_.y)
@@ -294,6 +299,8 @@ class Law(BaseEstimator):  # type: ignore[misc]
             jacobian = jacobian[self.rows_.weights > 0]
         names = [n for n, f in zip(self.names_, free, strict=True) if f]
         refuse_flat_directions(jacobian[:, free], names, what=type(self).__name__)
+        for text in self._cautions():
+            warnings.warn(text, ScalingWarning, stacklevel=3)
         if self.n_agree_ == 1 and self.n_polished_ > 1:
             warnings.warn(
                 f"only 1 of {self.n_polished_} polished starts reached the best objective {self.objective_:.6g}; "
@@ -308,6 +315,46 @@ class Law(BaseEstimator):  # type: ignore[misc]
                 ScalingWarning,
                 stacklevel=3,
             )
+
+    def _unfitted(self) -> Law:
+        """Return a law of the same settings that has seen no runs."""
+        made: Law = clone(self)
+        return made
+
+    def _cautions(self) -> list[str]:
+        """Return sentences without which the fitted parameters must not be read; each becomes a warning."""
+        return []
+
+    @classmethod
+    def from_params(cls: type[AnyLaw], params: Mapping[str, float], **settings: Any) -> AnyLaw:
+        """Make a law of known parameters, for example published ones, without a fit.
+
+        Args:
+            params: Every parameter on its natural scale.
+            **settings: Those of the law.
+
+        Returns:
+            A law that predicts. Intervals need runs, and are refused.
+
+        Raises:
+            ValueError: if a parameter is missing, unknown, or not > 0 where it must be.
+
+        Example:
+            >>> from broadsheet.methods.scaling import Chinchilla
+            >>> hoffmann = Chinchilla.from_params(
+            ...     {"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28}
+            ... )
+            >>> round(float(hoffmann.predict(N=7e10, D=1.4e12)[0]), 3)
+            1.937
+        """
+        law = cls(**settings)
+        law.parameters_ = tuple(law._parameters({}))
+        wrong = set(params) ^ set(law.names_)
+        if wrong:
+            raise ValueError(f"params must name {', '.join(law.names_)}; {sorted(wrong)[0]!r} does not fit")
+        law.theta_ = np.array([float(law._transformed(name, params[name])) for name in law.names_])
+        law.params_ = {name: float(params[name]) for name in law.names_}
+        return law
 
     # ---- prediction
 
@@ -339,6 +386,8 @@ class Law(BaseEstimator):  # type: ignore[misc]
             ValueError: naming column and row of a bad input, or the bad argument.
         """
         check_is_fitted(self, "theta_")
+        if interval is not None:
+            self._check_has_runs()
         x, index = new_inputs(self, new, inputs)
         with np.errstate(over="ignore"):
             middle = np.exp(self._log_predict(self.theta_[None], x)[0])
@@ -364,7 +413,7 @@ class Law(BaseEstimator):  # type: ignore[misc]
         Returns:
             The refits, failed ones marked and counted.
         """
-        check_is_fitted(self, "theta_")
+        self._check_has_runs()
         return uncertainty.bootstrap(self, n_boot=n_boot, group=group, n_jobs=n_jobs)
 
     def confint(
@@ -396,7 +445,7 @@ class Law(BaseEstimator):  # type: ignore[misc]
         Raises:
             ValueError: naming the argument.
         """
-        check_is_fitted(self, "theta_")
+        self._check_has_runs()
         return uncertainty.confint(
             self, level=level, method=method, n_boot=n_boot, group=group, kind=kind, n_jobs=n_jobs
         )
@@ -404,5 +453,111 @@ class Law(BaseEstimator):  # type: ignore[misc]
     @property
     def correlations_(self) -> pd.DataFrame:
         """Correlation matrix of the transformed parameters, from the Hessian."""
-        check_is_fitted(self, "theta_")
+        self._check_has_runs()
         return uncertainty.correlations(self)
+
+    def _check_has_runs(self) -> None:
+        check_is_fitted(self, "theta_")
+        if not hasattr(self, "rows_"):
+            raise ValueError(
+                f"this {type(self).__name__} was made of known parameters or without its runs: intervals, "
+                "residuals and reports need runs; call fit"
+            )
+
+    # ---- validation, comparison, keeping
+
+    def cross_validate(
+        self,
+        runs: pd.DataFrame | RunTable | None = None,
+        *,
+        by: str = "N",
+        largest: int = 1,
+        above: float | None = None,
+        interval: float | None = None,
+        **settings: Any,
+    ) -> pd.DataFrame:
+        """Fit the small runs and predict the large ones: the error of extrapolation.
+
+        Args:
+            runs: The runs; by default those of the fit.
+            by: The column that measures scale.
+            largest: Hold out the rows with the so many largest distinct values of ``by``.
+            above: Hold out the rows above this value of ``by`` instead.
+            interval: Level of prediction intervals to add.
+            **settings: Those of :meth:`fit`.
+
+        Returns:
+            The held-out rows with ``observed``, ``predicted`` and ``error`` (predicted over observed - 1);
+            ``attrs["mean_absolute_error"]`` and ``attrs["bias"]`` sum it up. The law itself is not refitted.
+
+        Raises:
+            ValueError: if a side of the split would be empty or the small side is too small to fit.
+        """
+        return validation.cross_validate(
+            self, runs, by=by, largest=largest, above=above, interval=interval, **settings
+        )
+
+    @property
+    def aicc_(self) -> float:
+        """Akaike's criterion, corrected for small tables, under the density whose logarithm the loss is."""
+        self._check_has_runs()
+        return validation.aicc(self)
+
+    def to_dict(self, *, runs: bool = True) -> dict[str, Any]:
+        """Return the law as JSON types.
+
+        Args:
+            runs: Whether to keep the rows of the fit, which intervals need.
+
+        Returns:
+            What :meth:`from_dict` reads.
+        """
+        check_is_fitted(self, "theta_")
+        return records.to_dict(self, runs=runs)
+
+    @staticmethod
+    def from_dict(record: Mapping[str, Any]) -> Law:
+        """Return the law that :meth:`to_dict` recorded, of whatever class.
+
+        Args:
+            record: Its record.
+
+        Returns:
+            The law, without another fit.
+
+        Raises:
+            ValueError: if the record names no known law, or lacks a key.
+
+        Example:
+            >>> from broadsheet.methods.scaling import PowerLaw
+            >>> record = PowerLaw.from_params({"A": 0.05, "alpha": 1.02, "E": 3.43}).to_dict()
+            >>> Law.from_dict(record).params_
+            {'A': 0.05, 'alpha': 1.02, 'E': 3.43}
+        """
+        return records.from_dict(Law, record)
+
+    def plot(self, x: str | None = None, color: str | None = None, ax: Axes | None = None) -> Axes:
+        """Draw the runs and the law through them: see :func:`plots.plot_law`."""
+        self._check_has_runs()
+        return plots.plot_law(self, x, color, ax)
+
+    def residual_plot(self, x: str | None = None, ax: Axes | None = None) -> Axes:
+        """Draw the residuals of the fit: see :func:`plots.plot_residuals`."""
+        self._check_has_runs()
+        return plots.plot_residuals(self, x, ax)
+
+    def report(
+        self, style: Literal["text", "html"] = "text", *, n_boot: int = 200, level: float = 0.95
+    ) -> str:
+        """Return what there is to say of the fit: parameters, intervals, correlations, residuals.
+
+        Args:
+            style: ``text``, or ``html``: one page with figures that needs no other file.
+            n_boot: Refits behind the intervals, >= 20.
+            level: Level of the intervals.
+
+        Returns:
+            The report.
+        """
+        self._check_has_runs()
+        return report.report(self, style, n_boot=n_boot, level=level)

@@ -70,6 +70,13 @@ class Objective:
     weights: Floats | None = None
 
     @property
+    def floor(self) -> float:
+        """What rounding alone leaves of the objective."""
+        size = 1e-14 * (1.0 + float(np.abs(self.target).max()))
+        rows = len(self.y) if self.weights is None else float(self.weights.sum(axis=-1).max())
+        return rows * (size**2 if self.loss in ("huber", "mse") else size)
+
+    @property
     def target(self) -> Floats:
         """(n,) what residuals are taken from."""
         return np.log(self.y) if self.space == "log" else self.y
@@ -146,6 +153,6 @@ class Objective:
         return side * rho / delta, side * slope / delta, side * curved / delta, side * touching / delta
 
     def slopes(self, theta: Floats) -> tuple[Floats, Floats]:
-        """Return (m, n) derivatives of the loss by the log-prediction's residual scale, and the residuals."""
+        """Return the (m, n) slopes of the loss at the residuals, and the residuals."""
         r = self.residuals(theta)
         return self._pieces(r, 0.0)[1], r

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from broadsheet.methods.scaling.law import Parameter
+from broadsheet.methods.scaling.law import Law, Parameter
 from broadsheet.methods.scaling.objective import Floats, LossName, Space
 from broadsheet.methods.scaling.powers import SumOfPowers, Term
 from broadsheet.methods.scaling.runs import LossUnit, RunTable
@@ -29,6 +29,9 @@ class _OneInput(SumOfPowers):
 
     def _inputs(self) -> tuple[str, ...]:
         return (getattr(self, "x_", self.x),)
+
+    def _unfitted(self) -> Law:
+        return super()._unfitted().set_params(x=self._inputs()[0])
 
     def fit(
         self: AnyPower,
@@ -65,6 +68,7 @@ class PowerLaw(_OneInput):
         offset: Whether the law has an irreducible term E. Without it is another model, to be compared by
             :func:`compare_laws`: a fitted E is always > 0.
         x: The input column.
+        target: The column that is predicted.
         loss: See :class:`Law`.
         delta: See :class:`Law`.
         space: See :class:`Law`.
@@ -88,6 +92,7 @@ class PowerLaw(_OneInput):
         self,
         offset: bool = True,
         x: str = "N",
+        target: str = "loss",
         loss: LossName = "huber",
         delta: float = 1e-3,
         space: Space = "log",
@@ -98,6 +103,7 @@ class PowerLaw(_OneInput):
         super().__init__(loss, delta, space, fixed, grid, random_state)
         self.offset = offset
         self.x = x
+        self.target = target
 
     def _parameters(self, x: Mapping[str, Any]) -> tuple[Parameter, ...]:
         return (_A, _ALPHA, _E) if self.offset else (_A, _ALPHA)
@@ -128,6 +134,7 @@ class Reciprocal(_OneInput):
 
     Args:
         x: The input column.
+        target: The column that is predicted.
         loss: See :class:`Law`.
         delta: See :class:`Law`.
         space: See :class:`Law`.
@@ -148,6 +155,7 @@ class Reciprocal(_OneInput):
     def __init__(
         self,
         x: str = "K",
+        target: str = "loss",
         loss: LossName = "huber",
         delta: float = 1e-3,
         space: Space = "log",
@@ -157,6 +165,7 @@ class Reciprocal(_OneInput):
     ) -> None:
         super().__init__(loss, delta, space, fixed, grid, random_state)
         self.x = x
+        self.target = target
 
     def _parameters(self, x: Mapping[str, Any]) -> tuple[Parameter, ...]:
         return (_A, _E)

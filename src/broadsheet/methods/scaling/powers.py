@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_is_fitted
 
 from broadsheet.methods.scaling.law import Law
 from broadsheet.methods.scaling.objective import Floats
+from broadsheet.methods.scaling.reading import new_inputs
 
 __all__ = ["SumOfPowers", "Term"]
 
@@ -42,6 +45,60 @@ class SumOfPowers(Law):
             if t.input
         }
 
+    def _cautions(self) -> list[str]:
+        said = []
+        shares = _logsumexp(self._log_terms(self.theta_[None], self.rows_.x)[0])[1]
+        name = type(self).__name__
+        for share, term in zip(shares, self._terms(), strict=True):
+            if not term.input and float(share.max()) < 1e-3:
+                said.append(
+                    f"{name}: {term.coefficient} runs to 0 ({self.params_[term.coefficient]:.3g}, below 0.1 % of "
+                    "every prediction): the table shows no such term. Compare a law without it by compare_laws"
+                )
+            if isinstance(term.exponent, str) and self.params_[term.exponent] <= 0:
+                said.append(
+                    f"{name}: the exponent {term.exponent} is {self.params_[term.exponent]:.3g}, not above 0: in "
+                    f"this table the target does not fall with {term.input}"
+                )
+        return said
+
+    def solve(self, unknown: str, *, target: Any, **inputs: Any) -> Floats:
+        """Return the value of one input at which the law predicts a given target.
+
+        Args:
+            unknown: The input to solve for.
+            target: (n,) or one value of the target.
+            **inputs: The other inputs by name.
+
+        Returns:
+            (n,) values; infinite where no finite one reaches the target (it lies at or below what the other
+            terms leave).
+
+        Raises:
+            ValueError: if ``unknown`` is no input, or an input is missing.
+
+        Example:
+            >>> from broadsheet.methods.scaling import Chinchilla
+            >>> law = Chinchilla.from_params({"A": 482, "B": 2085.4, "E": 1.82, "alpha": 0.3478, "beta": 0.3658})
+            >>> law.solve("D", target=[2.5, 1.8], N=1e9).round(-7).tolist()
+            [26060000000.0, inf]
+        """
+        check_is_fitted(self, "theta_")
+        names = self._inputs()
+        if unknown not in names:
+            raise ValueError(f"unknown must be an input, one of {', '.join(names)}, got {unknown!r}")
+        wanted = np.atleast_1d(np.asarray(target, float))
+        given = {n: np.broadcast_to(np.asarray(v, float), wanted.shape) for n, v in inputs.items()}
+        x, _ = new_inputs(self, pd.DataFrame({**given, unknown: np.ones(len(wanted))}), {})
+        logs, _ = self._log_terms(self.theta_[None], x)
+        here = next(j for j, t in enumerate(self._terms()) if t.input == unknown)
+        term = self._terms()[here]
+        rest = sum((np.exp(log[0]) for j, log in enumerate(logs) if j != here), np.zeros(len(wanted)))
+        power = self.params_[term.exponent] if isinstance(term.exponent, str) else term.exponent
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = np.exp((logs[here][0] - np.log(wanted - rest)) / power)
+        return np.where(wanted > rest, found, np.inf)
+
     def _columns(self) -> list[tuple[int, int | None, Term]]:
         place = {p.name: j for j, p in enumerate(self._parameters({}))}
         return [
@@ -52,7 +109,8 @@ class SumOfPowers(Law):
     def _log_terms(self, theta: Floats, x: Mapping[str, Any]) -> tuple[list[Floats], list[Any]]:
         """Return the (m, n) logarithm of each term, and the (n,) logarithm of its input."""
         n = len(next(iter(x.values())))
-        logs, inputs = [], []
+        logs: list[Floats] = []
+        inputs: list[Any] = []
         for coefficient, exponent, term in self._columns():
             a = theta[:, coefficient, None]
             if not term.input:

@@ -318,11 +318,11 @@ def to_nats(loss: Floats, unit: LossUnit) -> Floats:
     if unit not in ("nats", "bits", "perplexity"):
         raise ValueError(f"loss_unit must be 'nats', 'bits' or 'perplexity', got {unit!r}")
     if unit == "bits":
-        return loss * np.log(2.0)
+        return np.asarray(loss * np.log(2.0))
     if unit == "perplexity":
         if (loss <= 1.0).any():
             raise ValueError(f"column 'loss': a perplexity must be > 1, got {loss.min():g}")
-        return np.log(loss)
+        return np.asarray(np.log(loss))
     middle = float(np.median(loss))
     if middle > 20.0:
         raise ValueError(

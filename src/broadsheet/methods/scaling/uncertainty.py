@@ -30,6 +30,7 @@ __all__ = [
 
 _BLOCK = 128  # resamples in one batch; fixed, so that results do not depend on the number of threads
 _RESTARTS = 2
+_WIDE = 3.0  # spread of the random restarts, in standard errors
 
 
 @dataclass(frozen=True)
@@ -108,14 +109,15 @@ def _refit(law: Law, codes: np.ndarray, block: range) -> tuple[Floats, np.ndarra
     free = law._free()
     counts = np.empty((len(block), len(codes)))
     starts = np.empty((1 + _RESTARTS, len(block), len(law.theta_)))
-    pool = law.polished_.theta if hasattr(law, "polished_") else law.theta_[None]
+    root = _root(covariance(law))
     for row, index in enumerate(block):
         rng = np.random.default_rng([law.random_state, index])
         counts[row] = np.bincount(rng.integers(0, groups, groups), minlength=groups)[codes]
         starts[0, row] = law.theta_
         for restart in range(_RESTARTS):
-            jump = np.where(free, rng.normal(0.0, 0.3, len(free)), 0.0)
-            starts[1 + restart, row] = pool[rng.integers(len(pool))] + jump
+            # Wide of the optimum, but along its valley: anywhere else every search would only fall back into it.
+            jump = _WIDE * root @ rng.standard_normal(len(free))
+            starts[1 + restart, row] = law.theta_ + np.clip(jump, -1.0, 1.0)
     found = [minimise(law._objective(counts), start, free=free, max_iter=100) for start in starts]
     values = np.stack([np.where(np.isfinite(f.value), f.value, np.inf) for f in found])
     best = np.argmin(values, axis=0)
@@ -123,6 +125,15 @@ def _refit(law: Law, codes: np.ndarray, block: range) -> tuple[Floats, np.ndarra
     theta = np.stack([f.theta for f in found])[best, rows]
     fine = np.stack([f.converged for f in found])[best, rows] & np.isfinite(theta).all(axis=1)
     return theta, fine
+
+
+def _root(matrix: Floats) -> Floats:
+    """Return a square root of a covariance; directions without a finite spread are left out."""
+    if not np.isfinite(matrix).all():
+        return np.zeros_like(matrix)
+    spread, axes = np.linalg.eigh(matrix)
+    root: Floats = axes * np.sqrt(np.maximum(spread, 0.0))
+    return root
 
 
 # --- Curvature -----------------------------------------------------------------------------------------------
@@ -164,7 +175,8 @@ def _scaled_jacobian(law: Law) -> Floats:
     f, jacobian = law._log_predict_jacobian(law.theta_[None], law.rows_.x)
     if law.space == "linear":
         jacobian = jacobian * np.exp(f)[..., None]
-    return jacobian[0]
+    found: Floats = jacobian[0]
+    return found
 
 
 def _spread(law: Law) -> tuple[float, float]:
@@ -266,7 +278,7 @@ def profile(law: Law, level: float = 0.95) -> tuple[Floats, Floats]:
     sd = np.sqrt(np.diag(covariance(law)))
     ends = np.tile(law.theta_, (2, 1))
     steps = np.array([0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0, 20.0])
-    for j in np.flatnonzero(free):
+    for j in map(int, np.flatnonzero(free)):
         rest = free & (np.arange(len(free)) != j)
         for side, sign in enumerate((-1.0, 1.0)):
             ends[side, j] = _crossing(law, j, rest, sign * sd[j] * steps, bar)
