@@ -130,11 +130,12 @@ def isoflop_fit(
         Hoffmann et al. 2022 (arXiv:2203.15556), section 3.2.
 
     Example:
-        >>> N, C = (a.ravel() for a in np.meshgrid(np.geomspace(1e7, 1e9, 9), [1e18, 1e19, 1e20]))
+        >>> share, C = (a.ravel() for a in np.meshgrid(np.geomspace(0.3, 3.0, 7), [1e18, 1e19, 1e20]))
+        >>> N = share * 0.1 * (C / 6) ** 0.5
         >>> D = C / (6 * N)
         >>> frame = pd.DataFrame({"N": N, "C": C, "loss": 1.8 + 480 / N**0.35 + 2100 / D**0.37})
         >>> round(isoflop_fit(frame).N_trend.exponent, 2)
-        0.48
+        0.51
     """
     table = runs if isinstance(runs, RunTable) and not columns else RunTable(_frame(runs), columns)
     frame = table.df

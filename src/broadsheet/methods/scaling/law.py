@@ -248,10 +248,10 @@ class Law(BaseEstimator):  # type: ignore[misc]
         parameter = next(p for p in self.parameters_ if p.name == name)
         given = np.asarray(values, float)
         if parameter.transform == "identity":
-            return given
+            return np.asarray(given)
         if not (given > 0).all():
             raise ValueError(f"parameter {name!r} must be > 0, got {float(given.min()):g}")
-        return np.log(given)
+        return np.asarray(np.log(given))
 
     def _natural(self, theta: Floats) -> Floats:
         """Return parameters on their natural scale for (..., k) transformed ones."""

@@ -31,7 +31,8 @@ class _OneInput(SumOfPowers):
         return (getattr(self, "x_", self.x),)
 
     def _unfitted(self) -> Law:
-        return super()._unfitted().set_params(x=self._inputs()[0])
+        made: Law = super()._unfitted().set_params(x=self._inputs()[0])
+        return made
 
     def fit(
         self: AnyPower,
