@@ -21,7 +21,7 @@ from broadsheet.methods.scaling.regmix.tables import as_losses, clean_runs, targ
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["RegMix"]
+__all__ = ["RegMix", "spearman"]
 
 
 class RegMix(RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -195,10 +195,10 @@ class RegMix(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError("give mixtures and losses of new runs, or neither for cross-validation")
         if mixtures is None:
             held_out = self.predict_held_out(self.used_targets)
-            return _spearman(self._objective(held_out), self._objective(self.losses_))
+            return spearman(self._objective(held_out), self._objective(self.losses_))
         table = as_losses(losses, self.targets_)
         shares, table = clean_runs(as_mixtures(mixtures, self.domains_), table, quiet=True)
-        return _spearman(self.predict(shares), self._objective(table))
+        return spearman(self.predict(shares), self._objective(table))
 
     def evaluate(self, mixtures: Any, losses: Any) -> pd.DataFrame:
         """Compare predictions with the losses of runs that were not fitted, column by column.
@@ -430,7 +430,20 @@ def _check_search(n_samples: int, top_k: int, method: str) -> None:
         raise ValueError(f"method must be auto, sampling or gradient, got {method!r}")
 
 
-def _spearman(predicted: ArrayLike, true: ArrayLike) -> float:
+def spearman(predicted: ArrayLike, true: ArrayLike) -> float:
+    """Return the rank correlation of two lists of numbers, ties at their mean rank.
+
+    Args:
+        predicted: Numbers, (n,).
+        true: Numbers, (n,).
+
+    Returns:
+        From -1 to 1; 0 where one list is constant.
+
+    Example:
+        >>> spearman([1.0, 2.0, 3.0], [10.0, 30.0, 20.0])
+        0.5
+    """
     from scipy.stats import rankdata
 
     one, other = rankdata(predicted), rankdata(true)
@@ -443,7 +456,7 @@ def _agree(predicted: np.ndarray, true: np.ndarray) -> dict[str, float]:
     mse = float(np.mean((predicted - true) ** 2))
     variance = float(np.var(true))
     return {
-        "spearman": _spearman(predicted, true),
+        "spearman": spearman(predicted, true),
         "mse": mse,
         "r2": 1.0 - mse / variance if variance > 0 else 0.0,
     }

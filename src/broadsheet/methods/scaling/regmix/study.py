@@ -6,6 +6,7 @@ training on it alone is no way out and the rest of the budget has to come from e
 
 from __future__ import annotations
 
+import functools
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,7 @@ class Settings:
 
 SETTINGS = {
     "smoke": Settings(24, 60, 120, 64, (2_000, 20_000, 10_000, 10_000, 10_000), 1_000, (4, 8), (8, 24)),
-    "laptop": Settings(80, 400, 1500, 128, (12_000, 300_000, 60_000, 100_000, 100_000), 6_000),
+    "laptop": Settings(96, 800, 1200, 128, (12_000, 300_000, 60_000, 100_000, 100_000), 6_000),
     "paper": Settings(512, 2000, 8000, 128, (60_000, 1_500_000, 80_000, 300_000, 300_000), 20_000),
 }
 
@@ -103,7 +104,7 @@ def studies(run: Run) -> list[Study]:
         key = {"purpose": "regmix", "settings": asdict(settings), "seed": seed}
         value = kept(
             key,
-            lambda seed=seed: _compute(settings, seed),
+            functools.partial(_compute, settings, seed),
             code=[*code, "broadsheet.methods._shared.ngram_mlp"],
             threads=1,
         ).value
@@ -120,8 +121,8 @@ def _frame(part: dict[str, Any]) -> pd.DataFrame:
 
 def _compute(settings: Settings, seed: int) -> dict[str, Any]:
     text = load_domains(dict(zip(DOMAINS, settings.bytes, strict=True)), settings.validation)
-    how = {"max_epochs": settings.max_epochs, "minimum": 1e-3}
-    mixtures = sample_mixtures(settings.prior, settings.proxies, seed=1000 + seed, **how)
+    draw = functools.partial(sample_mixtures, settings.prior, max_epochs=settings.max_epochs, minimum=1e-3)
+    mixtures = draw(settings.proxies, seed=1000 + seed)
     losses = train_losses(settings, text, mixtures, large=False, seed=seed)
     model = RegMix(target=TARGET, random_state=seed).fit(mixtures, losses)
     best = model.optimize(prior=settings.prior, max_epochs=settings.max_epochs, seed=seed)
@@ -133,7 +134,7 @@ def _compute(settings: Settings, seed: int) -> dict[str, Any]:
             "target only": pd.Series({name: float(name == TARGET) for name in DOMAINS}),
         }
     ).T
-    others = sample_mixtures(settings.prior, RANDOM, seed=2000 + seed, **how)
+    others = draw(RANDOM, seed=2000 + seed)
     arms = pd.concat([arms, others.set_axis([f"random {i + 1}" for i in range(RANDOM)])])[list(DOMAINS)]
     small = train_losses(settings, text, arms, large=False, seed=seed + 500)
     large = train_losses(settings, text, arms, large=True, seed=seed)
