@@ -366,8 +366,10 @@ def _splits(
         if domain is None or document.domain == domain:
             unique.setdefault(document.content or document.text, document)
     parts: dict[str, list[Document]] = {"train": [], "validation": []}
+    # Few documents may all lie above the bound: then the lowest is held out.
+    bound = max(_VALIDATION, min((_fraction(d.id) for d in unique.values()), default=0.0) + 1e-15)
     for document in unique.values():
-        parts["validation" if _fraction(document.id) < _VALIDATION else "train"].append(document)
+        parts["validation" if _fraction(document.id) < bound else "train"].append(document)
     if not parts["train"] or not parts["validation"]:
         raise ValueError(
             f"corpus {name!r} has {len(unique)} different documents, too few for a training and a validation "

@@ -176,7 +176,7 @@ _BLANKS = re.compile(r"\s+")
 
 
 def _clean(text: str) -> str:
-    return _BLANKS.sub(" ", _TAG.sub("", text)).strip()
+    return " ".join((_TAG.sub("", text) if "Webster" in text else text).split())
 
 
 def _gcide(files: Iterable[Path]) -> Iterator[Document]:

@@ -35,25 +35,25 @@ def to_hf(model: TinyLM) -> Any:
 
     c = model.config
     _check_plain(model)
-    llama: Any = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=c.vocab_size,
-            hidden_size=c.d_model,
-            intermediate_size=c.d_ff,
-            num_hidden_layers=c.layers,
-            num_attention_heads=c.heads,
-            num_key_value_heads=c.kv_heads,
-            head_dim=c.d_head,
-            max_position_embeddings=c.max_context,
-            rms_norm_eps=c.norm_eps,
-            rope_parameters={"rope_type": "default", "rope_theta": c.rope_base},
-            tie_word_embeddings=c.tied,
-            bos_token_id=None,
-            eos_token_id=None,
-            pad_token_id=None,
-        )
+    config = LlamaConfig(
+        vocab_size=c.vocab_size,
+        hidden_size=c.d_model,
+        intermediate_size=c.d_ff,
+        num_hidden_layers=c.layers,
+        num_attention_heads=c.heads,
+        num_key_value_heads=c.kv_heads,
+        head_dim=c.d_head,
+        max_position_embeddings=c.max_context,
+        rms_norm_eps=c.norm_eps,
+        rope_theta=c.rope_base,
+        tie_word_embeddings=c.tied,
+        bos_token_id=None,
+        eos_token_id=None,
+        pad_token_id=None,
     )
-    llama.load_state_dict(_llama_weights(model), strict=not c.tied)
+    with torch.random.fork_rng(devices=[]):  # weights are drawn to be replaced
+        llama: Any = LlamaForCausalLM(config)
+    llama.load_state_dict(_llama_weights(model))
     return llama.to(model.embed.weight.dtype).train(model.training)
 
 
@@ -119,8 +119,7 @@ def _check_plain(model: TinyLM) -> None:
 def _llama_weights(model: TinyLM) -> dict[str, Tensor]:
     c = model.config
     weights = {"model.embed_tokens.weight": model.embed.weight, "model.norm.weight": model.norm.weight}
-    if model.head is not None:
-        weights["lm_head.weight"] = model.head.weight
+    weights["lm_head.weight"] = model.embed.weight if model.head is None else model.head.weight
     for layer, block in enumerate(_blocks(model)):
         at = f"model.layers.{layer}."
         q, k, v = block.mixer.qkv.weight.split(

@@ -266,19 +266,27 @@ class TinyLM(nn.Module):
         shapes = _layers(config, per_layer)
         self.config = config
         self.per_layer = [dict(given) for given in per_layer] if per_layer is not None else None
-        self.embed = nn.Embedding(config.vocab_size, config.d_model)
+        # Modules draw weights while they are made: from the seed, and without touching the caller's state.
+        with torch.random.fork_rng(devices=[]):
+            self._build(shapes, mixer or Attention, ffn or SwiGLU, seed)
+        self._initialise(seed)
+
+    def _build(
+        self, shapes: list[tuple[TinyLMConfig, Mapping[str, Any]]], mixer: Factory, ffn: Factory, seed: int
+    ) -> None:
+        c = self.config
+        self.embed = nn.Embedding(c.vocab_size, c.d_model)
         blocks = []
         for layer, (shape, given) in enumerate(shapes):
-            # What a factory draws by itself is drawn from the seed as well, and leaves the caller's state alone.
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(_key(seed, f"layer {layer}"))
-                make_mixer = given.get("mixer") or mixer or Attention
-                make_ffn = given.get("ffn") or ffn or SwiGLU
-                blocks.append(Block(shape, make_mixer(shape, layer), make_ffn(shape, layer)))
+            torch.manual_seed(_key(seed, f"layer {layer}"))
+            made_mixer, made_ffn = (
+                given.get("mixer", mixer)(shape, layer),
+                given.get("ffn", ffn)(shape, layer),
+            )
+            blocks.append(Block(shape, made_mixer, made_ffn))
         self.blocks = nn.ModuleList(blocks)
-        self.norm = RMSNorm(config.d_model, config.norm_eps)
-        self.head = None if config.tied else nn.Linear(config.d_model, config.vocab_size, bias=False)
-        self._initialise(seed)
+        self.norm = RMSNorm(c.d_model, c.norm_eps)
+        self.head = None if c.tied else nn.Linear(c.d_model, c.vocab_size, bias=False)
 
     @classmethod
     def preset(

@@ -134,7 +134,7 @@ class MarkovSource(Stream):
 
     Example:
         >>> source = MarkovSource(symbols=8, seed=0)
-        >>> 0 < source.entropy_rate < source.unigram_loss < np.log(8)
+        >>> bool(0 < source.entropy_rate < source.unigram_loss < np.log(8))
         True
     """
 

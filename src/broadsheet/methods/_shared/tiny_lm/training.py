@@ -412,7 +412,7 @@ class _Loop:
             "corpus": getattr(self.corpus, "fingerprint", None) or self.corpus.name,
             "optimiser": type(self.optimiser).__name__,
             "parameters": sum(p.numel() for p in self.model.parameters()),
-            "torch": torch.__version__,
+            "torch": str(torch.__version__),
         }
         del settings["checkpoint_every"]  # how often is saved changes nothing of what is computed
         return settings
