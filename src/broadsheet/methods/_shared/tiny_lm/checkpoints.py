@@ -39,7 +39,7 @@ def read_checkpoint(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
         state: dict[str, Any] = torch.load(path, weights_only=True)
         found: dict[str, Any] = state["settings"]
     except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
-        raise ValueError(f"checkpoint {path} cannot be read ({error}); remove it to start anew") from error
+        raise ValueError(f"checkpoint {path} is damaged or no checkpoint; remove it to start anew") from error
     wanted = dict(settings)
     if differ := sorted(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k)):
         told = ", ".join(f"{k}={found.get(k)!r} and not {wanted.get(k)!r}" for k in differ)

@@ -35,7 +35,7 @@ _TOKENIZERS = ("bpe", "characters", "bytes")
 _TRAIN_TOKENIZER = 4_000_000  # bytes of the training split that the merges are learnt from
 _VALIDATION = 0.05
 _VALIDATION_BYTES = 300_000  # at least: below some 50,000 tokens the noise of the loss is 0.01 bits per byte
-_FORMAT = 2  # of the files in the cache; raised when reading or splitting changes
+_FORMAT = 3  # of the files in the cache; raised when reading or splitting changes
 
 
 @dataclass(frozen=True, eq=False)

@@ -171,7 +171,7 @@ def _standard_library() -> tuple[Path, ...]:
 
 # --- One reader per corpus -----------------------------------------------------------------------------------
 
-_TAG = re.compile(r"\[[^\[\]]*Webster[^\[\]]*\]|\(?\b1913 Webster\]")
+_TAG = re.compile(r"\[[^\[\]]*Webster[^\[\]]*\]|(?:1913 Webster|Webster 1913 Suppl\.?)\]")
 _BLANKS = re.compile(r"\s+")
 
 

@@ -35,24 +35,24 @@ def to_hf(model: TinyLM) -> Any:
 
     c = model.config
     _check_plain(model)
-    config = LlamaConfig(
-        vocab_size=c.vocab_size,
-        hidden_size=c.d_model,
-        intermediate_size=c.d_ff,
-        num_hidden_layers=c.layers,
-        num_attention_heads=c.heads,
-        num_key_value_heads=c.kv_heads,
-        head_dim=c.d_head,
-        max_position_embeddings=c.max_context,
-        rms_norm_eps=c.norm_eps,
-        rope_theta=c.rope_base,
-        tie_word_embeddings=c.tied,
-        bos_token_id=None,
-        eos_token_id=None,
-        pad_token_id=None,
-    )
+    shape: dict[str, Any] = {
+        "vocab_size": c.vocab_size,
+        "hidden_size": c.d_model,
+        "intermediate_size": c.d_ff,
+        "num_hidden_layers": c.layers,
+        "num_attention_heads": c.heads,
+        "num_key_value_heads": c.kv_heads,
+        "head_dim": c.d_head,
+        "max_position_embeddings": c.max_context,
+        "rms_norm_eps": c.norm_eps,
+        "rope_theta": c.rope_base,  # read by versions 4 and 5
+        "tie_word_embeddings": c.tied,
+        "bos_token_id": None,
+        "eos_token_id": None,
+        "pad_token_id": None,
+    }
     with torch.random.fork_rng(devices=[]):  # weights are drawn to be replaced
-        llama: Any = LlamaForCausalLM(config)
+        llama: Any = LlamaForCausalLM(LlamaConfig(**shape))
     llama.load_state_dict(_llama_weights(model))
     return llama.to(model.embed.weight.dtype).train(model.training)
 
