@@ -105,6 +105,7 @@ def isoflop_fit(
     *,
     level: str = "C",
     columns: Mapping[str, Hashable] | None = None,
+    within: float | None = None,
     weighted: bool = True,
 ) -> IsoFLOP:
     """Find the compute-optimal size of each budget by a parabola in ln N, and how it grows.
@@ -114,6 +115,8 @@ def isoflop_fit(
         level: The column whose distinct values are the budgets. Budgets that differ by rounding need a column
             of their own, with the nominal ones.
         columns: Where columns stand, by canonical name.
+        within: Use only sizes within this factor (> 1) of the best one of their budget: far from the lowest
+            point no parabola holds. None: all sizes.
         weighted: Whether budgets weigh by the inverse variance of their ln N (where all have one).
 
     Returns:
@@ -146,8 +149,12 @@ def isoflop_fit(
             )
     if level not in frame.columns:
         raise ValueError(f"level={level!r} is no column of the table")
+    if within is not None and not within > 1:
+        raise ValueError(f"within must be a factor > 1, got {within!r}")
     found, left_out = [], []
-    for budget, rows in frame.groupby(level):
+    for budget, near in frame.groupby(level):
+        best = float(near.iloc[int(near["loss"].to_numpy().argmin())]["N"])
+        rows = near if within is None else near[np.abs(np.log(near["N"] / best)) <= np.log(within)]
         if rows["N"].nunique() < 3:
             left_out.append(budget)
             continue

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from broadsheet.methods.scaling.fitting import minimise
 from broadsheet.methods.scaling.identification import ScalingWarning
@@ -244,7 +244,7 @@ def confint(
             low, high = 2 * law.theta_ - high, 2 * law.theta_ - low
     elif method == "hessian":
         free = int(law._free().sum())
-        t = stats.t.ppf(0.5 * (1 + level), max(len(law.rows_.y) - free, 1))
+        t = special.stdtrit(max(len(law.rows_.y) - free, 1), 0.5 * (1 + level))
         half = t * np.sqrt(np.diag(covariance(law, group)))
         low, high = law.theta_ - half, law.theta_ + half
     elif method == "profile":
@@ -274,7 +274,7 @@ def profile(law: Law, level: float = 0.95) -> tuple[Floats, Floats]:
     free = law._free()
     bend, square = _spread(law)
     n, k = len(law.rows_.y), int(free.sum())
-    bar = 0.5 * stats.f.ppf(level, 1, max(n - k, 1)) * square / bend
+    bar = 0.5 * special.fdtri(1, max(n - k, 1), level) * square / bend
     sd = np.sqrt(np.diag(covariance(law)))
     ends = np.tile(law.theta_, (2, 1))
     steps = np.array([0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0, 20.0])

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from scipy import optimize, special
+from scipy import special
 
 from broadsheet.methods.scaling.objective import OVER
 from broadsheet.methods.scaling.reading import read_rows
@@ -81,6 +81,8 @@ def aicc(law: Law) -> float:
 
 
 def _least(function: Any, around: float) -> float:
+    from scipy import optimize
+
     found = optimize.minimize_scalar(
         lambda s: function(math.exp(s)), bracket=(math.log(around) - 1.0, math.log(around) + 1.0)
     )
