@@ -32,5 +32,8 @@ if TYPE_CHECKING:
         t5_nonembedding_parameters,
         t5_parameters,
     )
-    from broadsheet.methods.scaling.multilingual_nmt_scaling.samplers import MixtureSampler, TemperatureSampler
+    from broadsheet.methods.scaling.multilingual_nmt_scaling.samplers import (
+        MixtureSampler,
+        TemperatureSampler,
+    )
     from broadsheet.methods.scaling.multilingual_nmt_scaling.shared_exponent import SharedExponentTest

@@ -21,6 +21,7 @@ FractionForm = Literal["free", "power", "linear"]
 Indices = np.ndarray
 LARGEST_SHAPE = 3.0
 """Upper bound of c2 and c3: beyond it the synergy would touch a narrow range of weights only."""
+_GRID = np.concatenate([np.geomspace(1e-3, 0.1, 12), np.linspace(0.15, 0.95, 17)])
 _DIGITS = 9  # weights that agree to so many digits are the same
 _MEANING = {
     "beta": "factor of the power of N",
@@ -110,7 +111,10 @@ def refuse_wrong_sums(frame: pd.DataFrame, x: Mapping[str, Any]) -> None:
     names = list(pd.unique(task))
     if len(names) != 2:
         return
-    seen = {name: {(n, round(w, 6)) for n, w in zip(N[task == name], p[task == name], strict=True)} for name in names}
+    seen = {
+        name: {(n, round(w, 6)) for n, w in zip(N[task == name], p[task == name], strict=True)}
+        for name in names
+    }
     for name, other in (names, names[::-1]):
         for n, w in sorted(seen[name]):
             partner = round(1.0 - w, 6)
@@ -196,14 +200,26 @@ class Cells:
 
     def neutral_shapes(self, theta: Floats, x: Mapping[str, Any]) -> list[int]:
         """Return where the c's of tasks stand whose f is p to within 1e-4 of itself in every row."""
-        rows = self._rows(x)
         found: list[int] = []
+        if self.f != "power":
+            return found
+        rows = self._rows(x)
         for index in {tuple(c) for c in rows.c.tolist()}:
             p = rows.p[(rows.c == index).all(axis=1)]
             f = fraction(self.f, [np.asarray(theta[i]) for i in index], p)
             if (np.abs(f - p) <= 1e-4 * p).all():
                 found += index
         return found
+
+    def at_bounds(self, theta: Floats, y: Floats) -> tuple[str, ...]:
+        """Return the names of parameters at a bound: c2 and c3 within 0.1 % of an end, L_inf below 1e-6 of any loss."""
+        found = []
+        for parameter, value in zip(self.parameters, theta, strict=True):
+            shape = parameter.name.startswith(("c2", "c3")) and abs(value) > np.log(999.0)
+            floor = parameter.name.startswith("L_inf") and value < np.log(1e-6 * y.min())
+            if shape or floor:
+                found.append(parameter.name)
+        return tuple(found)
 
     def fraction(self, theta: Floats, task: Hashable, p: Floats) -> Floats:
         """Return f(p) for one (k,) theta."""
@@ -231,7 +247,10 @@ class Cells:
             return self._last[1]
         p = np.asarray(x["p"], float)
         pairs = list(zip(np.asarray(x["task"]).tolist(), p, strict=True))
-        at = {kind: np.array([self._find(kind, t, w) for t, w in pairs], int) for kind in ("beta", "alpha", "L_inf")}
+        at = {
+            kind: np.array([self._find(kind, t, w) for t, w in pairs], int)
+            for kind in ("beta", "alpha", "L_inf")
+        }
         c = np.array([self.fraction_index(t) for t, _ in pairs], int).reshape(len(p), -1)
         rows = _Row(at["beta"], at["alpha"], at["L_inf"], c, np.log(np.asarray(x["N"], float)), p)
         self._last = (x, rows)
@@ -243,23 +262,34 @@ class Cells:
         """Return (m, n) log-predictions."""
         rows = self._rows(x)
         power, floor, _ = self._parts(theta, rows)
-        return np.logaddexp(power, floor)
+        with np.errstate(invalid="ignore"):  # NaN where f is no fraction: the search turns away from there
+            return np.asarray(np.logaddexp(power, floor))
 
     def _parts(self, theta: Floats, rows: _Row) -> tuple[Floats, Floats, Floats]:
         """Return log of the power term, log of the floor, and log(f N), each (m, n)."""
         log_size = np.broadcast_to(rows.log_N, (len(theta), len(rows.p)))
         if self.f != "free":
             c = [theta[:, rows.c[:, j]] for j in range(rows.c.shape[1])]
+            fine = self._positive(theta, rows)
             with np.errstate(invalid="ignore", divide="ignore"):
-                log_size = log_size + np.log(fraction(self.f, c, rows.p))
+                log_size = np.where(fine, log_size + np.log(fraction(self.f, c, rows.p)), np.nan)
         power = theta[:, rows.beta] - theta[:, rows.alpha] * log_size
         return power, theta[:, rows.floor], log_size
+
+    def _positive(self, theta: Floats, rows: _Row) -> np.ndarray:
+        """Tell, (m, n), whether a row's f is above 0 at every weight, of the table or not: else it is no fraction."""
+        fine = np.ones((len(theta), len(rows.p)), bool)
+        for index in {tuple(c) for c in rows.c.tolist()}:
+            values = fraction(self.f, [theta[:, [i]] for i in index], _GRID)
+            fine[:, (rows.c == index).all(axis=1)] = (values > 0).all(axis=1)[:, None]
+        return fine
 
     def jacobian(self, theta: Floats, x: Mapping[str, Any]) -> tuple[Floats, Floats]:
         """Return (m, n) log-predictions and their (m, n, k) derivatives."""
         rows = self._rows(x)
         power, floor, log_size = self._parts(theta, rows)
-        total = np.logaddexp(power, floor)
+        with np.errstate(invalid="ignore"):
+            total = np.logaddexp(power, floor)
         share = np.exp(power - total)
         out = np.zeros((*total.shape, theta.shape[1]))
         row = np.arange(len(rows.p))
@@ -272,7 +302,9 @@ class Cells:
         """Return the derivatives of the log of the power term: pairs of (n,) indices and (m, n) values."""
         found = [(rows.beta, np.ones_like(log_size)), (rows.alpha, -log_size)]
         if self.f != "free":
-            first, _ = _fraction_derivatives(self.f, [theta[:, rows.c[:, j]] for j in range(rows.c.shape[1])], rows.p)
+            first, _ = _fraction_derivatives(
+                self.f, [theta[:, rows.c[:, j]] for j in range(rows.c.shape[1])], rows.p
+            )
             found += [(rows.c[:, j], -theta[:, rows.alpha] * first[j]) for j in range(len(first))]
         return found
 
@@ -372,7 +404,5 @@ def _fraction_derivatives(
         (1, 2): synergy * first[0] * first[1],
         (2, 2): synergy * (first[1] ** 2 + again[1]),
     }
-    second = [
-        [bent[min(i, j), max(i, j)] / value - slope[i] * slope[j] for j in range(3)] for i in range(3)
-    ]
+    second = [[bent[min(i, j), max(i, j)] / value - slope[i] * slope[j] for j in range(3)] for i in range(3)]
     return slope, second

@@ -54,6 +54,8 @@ class MixtureScaling(Law):
 
     Attributes:
         tasks_: Names of the tasks.
+        at_bounds_: Names of parameters that ended at a bound: c2 and c3 at 0 or 3 (at c2 = 0 the data ask for f(0)
+            above 0), irreducible losses at 0.
         n_excluded_: Rows with p = 0 that were left out (zero-shot: the law says nothing of them).
 
     Source:
@@ -188,9 +190,10 @@ class MixtureScaling(Law):
         return np.where(shape, cells.bounded(np.where(shape, theta, 0.0)), super()._natural(theta))
 
     def _judge(self, free: np.ndarray) -> None:
+        self.at_bounds_ = self.cells_.at_bounds(self.theta_, self.rows_.y)
         # Without synergy f is p: then c1, c2 and c3 say nothing, one by one, and do no harm.
-        neutral = self.cells_.neutral_shapes(self.theta_, self.rows_.x) if self.f == "power" else []
-        mask = free.copy()
+        neutral = self.cells_.neutral_shapes(self.theta_, self.rows_.x)
+        mask = free & ~np.isin(self.names_, self.at_bounds_)
         mask[neutral] = False
         super()._judge(mask)
 

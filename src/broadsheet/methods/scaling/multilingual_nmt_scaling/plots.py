@@ -24,7 +24,10 @@ def _axes(ax: Axes | None) -> Axes:
 
 
 def plot_frontier(
-    law: MixtureScaling, sizes: Sequence[float], tasks: Sequence[Hashable] | None = None, ax: Axes | None = None
+    law: MixtureScaling,
+    sizes: Sequence[float],
+    tasks: Sequence[Hashable] | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """Draw one curve of two tasks' losses per size: see :meth:`MixtureScaling.plot_frontier`."""
     ax = _axes(ax)
@@ -48,7 +51,9 @@ def plot_fraction(law: MixtureScaling, ax: Axes | None = None) -> Axes:
     ax.plot([0, 1], [0, 1], linestyle=(0, (4, 3)), linewidth=0.8, color="C5", zorder=1)
     for number, task in enumerate(law.tasks_):
         if law.f == "free":
-            p = np.array(sorted(w for k, t, w in law.cells_.index if k == "beta" and t == task and w is not None))
+            p = np.array(
+                sorted(w for k, t, w in law.cells_.index if k == "beta" and t == task and w is not None)
+            )
         else:
             p = np.linspace(0.01, 1.0, 100)
         ax.plot(

@@ -48,12 +48,16 @@ class MixtureSampler:
             raise ValueError("datasets must hold at least one dataset, got none")
         given = np.asarray(weights, float)
         if given.shape != (len(sizes),):
-            raise ValueError(f"weights must hold one number for each of the {len(sizes)} datasets, got {weights!r}")
+            raise ValueError(
+                f"weights must hold one number for each of the {len(sizes)} datasets, got {weights!r}"
+            )
         for number, (weight, size) in enumerate(zip(given, sizes, strict=True)):
             if not 0.0 <= weight <= 1.0:
                 raise ValueError(f"weights must be in [0, 1], got {float(weight)!r} for dataset {number}")
             if size < 0 or (weight > 0 and size == 0):
-                raise ValueError(f"datasets: number {number} has weight {weight:g} and {size} examples to draw from")
+                raise ValueError(
+                    f"datasets: number {number} has weight {weight:g} and {size} examples to draw from"
+                )
         if abs(given.sum() - 1.0) > 1e-6:
             raise ValueError(f"weights must sum to 1, their sum is {given.sum():g}: divide each by it")
         if num_samples is not None and (isinstance(num_samples, bool) or num_samples < 1):

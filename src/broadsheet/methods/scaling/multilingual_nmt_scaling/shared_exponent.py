@@ -69,7 +69,9 @@ def test_shared_exponent(law: MixtureScaling, method: str, n_boot: int) -> Share
     separate = _refit(law, (), law.rows_.y, [_spread_out(joint, law)])
     n, few, many = len(law.rows_.y), len(joint.names_), len(separate.names_)
     if many == few:
-        raise ValueError("every task has one weight only: there is nothing to share; add runs with other weights p")
+        raise ValueError(
+            "every task has one weight only: there is nothing to share; add runs with other weights p"
+        )
     if n <= many:
         raise ValueError(
             f"the separate laws have {many} parameters and the table {n} rows: at least {many + 1} are needed, "
@@ -98,7 +100,12 @@ test_shared_exponent.__test__ = False  # type: ignore[attr-defined]  # not one o
 
 
 def _refit(
-    law: MixtureScaling, share: tuple[str, ...], y: Any, starts: list[Any] | None = None, *, warm: bool = False
+    law: MixtureScaling,
+    share: tuple[str, ...],
+    y: Any,
+    starts: list[Any] | None = None,
+    *,
+    warm: bool = False,
 ) -> MixtureScaling:
     """Fit free factors by least squares in log space, without asking whether each parameter can be told.
 
@@ -145,7 +152,12 @@ def _statistic(rss_joint: float, rss_separate: float, df: tuple[int, int]) -> fl
 
 
 def _bootstrapped(
-    law: MixtureScaling, joint: MixtureScaling, separate: MixtureScaling, F: float, df: tuple[int, int], n_boot: int
+    law: MixtureScaling,
+    joint: MixtureScaling,
+    separate: MixtureScaling,
+    F: float,
+    df: tuple[int, int],
+    n_boot: int,
 ) -> tuple[float, int]:
     """Return the share of tables made by the joint law with a larger statistic, and the number of failures."""
     n = len(law.rows_.y)

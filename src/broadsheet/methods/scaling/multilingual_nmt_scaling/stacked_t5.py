@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -104,10 +103,16 @@ class StackedT5(nn.Module):
     def _attend(self, x: Tensor, memory: Tensor, at: str, bias: Tensor | None) -> Tensor:
         w = self.weights
         if x is memory:
-            q, k, v = torch.bmm(x.flatten(1, 2), w[f"{at}_qkv"]).view(*x.shape[:3], 3, self.heads, -1).unbind(3)
+            q, k, v = (
+                torch.bmm(x.flatten(1, 2), w[f"{at}_qkv"]).view(*x.shape[:3], 3, self.heads, -1).unbind(3)
+            )
         else:
             q = torch.bmm(x.flatten(1, 2), w[f"{at}_q"]).view(*x.shape[:3], self.heads, -1)
-            k, v = torch.bmm(memory.flatten(1, 2), w[f"{at}_kv"]).view(*memory.shape[:3], 2, self.heads, -1).unbind(3)
+            k, v = (
+                torch.bmm(memory.flatten(1, 2), w[f"{at}_kv"])
+                .view(*memory.shape[:3], 2, self.heads, -1)
+                .unbind(3)
+            )
         scores = q.transpose(2, 3) @ k.permute(0, 1, 3, 4, 2)
         if bias is not None:
             scores = scores + bias

@@ -19,7 +19,14 @@ __all__ = ["grid"]
 _ALPHAS = (0.05, 0.1, 0.2, 0.3, 0.45, 0.65, 0.9, 1.3)
 _FLOORS = (0.02, 0.3, 0.6, 0.8, 0.9, 0.97, 0.995)
 _SHAPES = {
-    "power": [(0.0, 0.5, 0.5), (0.3, 0.5, 0.5), (0.3, 1.0, 1.0), (1.0, 1.0, 0.5), (1.0, 0.5, 1.0), (-0.3, 1.0, 1.0)],
+    "power": [
+        (0.0, 0.5, 0.5),
+        (0.3, 0.5, 0.5),
+        (0.3, 1.0, 1.0),
+        (1.0, 1.0, 0.5),
+        (1.0, 0.5, 1.0),
+        (-0.3, 1.0, 1.0),
+    ],
     "linear": [(0.0,), (0.3,), (0.7,)],
     "free": [()],
 }
@@ -50,7 +57,14 @@ def grid(cells: Cells, x: Mapping[str, Any], y: Floats) -> Floats:
             if cells.common_f and common is None:
                 common = [shape for _, _, shape in found]
             for place, (alpha, floor, shape) in enumerate(found):
-                _fill(cells, made[place], name, weight, (alpha, floor, shape), (log_N[rows], weights[rows], y[rows]))
+                _fill(
+                    cells,
+                    made[place],
+                    name,
+                    weight,
+                    (alpha, floor, shape),
+                    (log_N[rows], weights[rows], y[rows]),
+                )
     return made
 
 

@@ -60,7 +60,9 @@ class ToyLanguages:
 
     def __post_init__(self) -> None:
         if self.genders < 2:
-            raise ValueError(f"genders must be >= 2, got {self.genders!r}: with one no form depends on context")
+            raise ValueError(
+                f"genders must be >= 2, got {self.genders!r}: with one no form depends on context"
+            )
         if self.words < 2 * self.genders or self.words % self.genders:
             raise ValueError(
                 f"words must be a multiple of genders ({self.genders}) and at least twice it, got {self.words!r}"
@@ -152,14 +154,15 @@ class ToyLanguages:
     # --- Sentences --------------------------------------------------------------------------------------------
 
     def english(self, shape: tuple[int, ...], rng: np.random.Generator) -> Tokens:
-        """Draw English sentences.
+        r"""Draw English sentences.
 
         Args:
             shape: How many, as a shape.
             rng: Source of randomness.
 
         Returns:
-            Word numbers 0 to ``lexicon`` - 1, (\\*shape, length); word w is fills slot w // words and has gender w % genders.
+            Word numbers 0 to ``lexicon`` - 1, (\*shape, length); word w fills slot
+            ``w // words`` and has gender ``w % genders``.
         """
         within: NDArray[np.float64] = self._within  # type: ignore[attr-defined]
         steps = np.cumsum(self._chain, axis=1)  # type: ignore[attr-defined]
@@ -203,7 +206,7 @@ class ToyLanguages:
         rng: np.random.Generator,
         direction: str = "out of English",
     ) -> tuple[Tokens, Tokens]:
-        """Draw sentence pairs; no sentence is kept, so that a training run never sees its data twice.
+        r"""Draw sentence pairs; no sentence is kept, so that a training run never sees its data twice.
 
         Args:
             count: How many, or a shape.
@@ -213,8 +216,8 @@ class ToyLanguages:
                 ``"into English"`` (a shared target).
 
         Returns:
-            Source tokens, (\\*count, length + 1) with the tag before the sentence, and target tokens,
-            (\\*count, length).
+            Source tokens, (\*count, length + 1) with the tag before the sentence, and target tokens,
+            (\*count, length).
 
         Raises:
             ValueError: if task or direction is unknown.

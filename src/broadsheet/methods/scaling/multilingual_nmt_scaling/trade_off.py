@@ -30,7 +30,9 @@ def frontier(
     for task in chosen:
         refuse_task(task, law.tasks_)
     if len(set(chosen)) != 2:
-        raise ValueError(f"tasks must name two different tasks of {', '.join(map(repr, law.tasks_))}, got {tasks!r}")
+        raise ValueError(
+            f"tasks must name two different tasks of {', '.join(map(repr, law.tasks_))}, got {tasks!r}"
+        )
     if not 0.0 < total <= 1.0:
         raise ValueError(f"total must be in (0, 1], got {total!r}")
     if isinstance(n, bool) or not n >= 2:
