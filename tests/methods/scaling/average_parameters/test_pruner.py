@@ -12,6 +12,7 @@ from torch import nn
 
 from broadsheet.methods.scaling.average_parameters import GradualMagnitudePruner, ScheduleWarning
 from broadsheet.methods.scaling.average_parameters.masks import global_threshold, kth_smallest
+
 from . import reference
 
 
