@@ -22,6 +22,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import torch
 from torch import Tensor, nn
@@ -436,6 +437,25 @@ class Members:
             with torch.no_grad():
                 contexts = windows[:, :-1].expand(len(self), -1, -1)
                 yield _forward(self.parameters, contexts, _rows(self.parameters, contexts))[2], windows[:, -1]
+
+    @torch.no_grad()
+    def next_logits(self, contexts: Tensor) -> Tensor:
+        """Return each member's logits of the token after a context.
+
+        Args:
+            contexts: Token ids, (batch, context).
+
+        Returns:
+            Logits, (members, batch, vocabulary).
+        """
+        wide = contexts.expand(len(self), -1, -1)
+        return _forward(self.parameters, wide, _rows(self.parameters, wide))[2]
+
+    @overload
+    def losses(self, tokens: Tokens) -> Tensor: ...
+
+    @overload
+    def losses(self, tokens: Mapping[str, Tokens]) -> dict[str, Tensor]: ...
 
     def losses(self, tokens: Tokens | Mapping[str, Tokens]) -> Tensor | dict[str, Tensor]:
         """Return each member's mean loss on a validation text, or on several.

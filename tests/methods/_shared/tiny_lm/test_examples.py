@@ -9,7 +9,17 @@ import pytest
 
 pytest.importorskip("transformers")
 PACKAGE = "broadsheet.methods._shared"
-MODULES = ["corpora", "documents", "evaluation", "huggingface", "model", "streams", "tokenizers", "training"]
+MODULES = [
+    "corpora",
+    "documents",
+    "evaluation",
+    "huggingface",
+    "linear_cross_entropy",
+    "model",
+    "streams",
+    "tokenizers",
+    "training",
+]
 
 
 @pytest.mark.parametrize(
