@@ -19,6 +19,7 @@ PAGES = [
     "/search",
     "/authors/zoe-author0",
     "/organisations/mint",
+    "/scaling",
     "/about",
     "/nowhere",
 ]
@@ -178,3 +179,23 @@ def test_the_skip_link_leads_to_the_content(visit):
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_a_table_is_dropped_and_its_report_appears(visit, tmp_path, javascript):
+    rows = [(n, d) for n in (1e7, 3e7, 1e8, 3e8) for d in (1e9, 3e9, 1e10, 3e10)]
+    table = tmp_path / "runs.csv"
+    lines = [f"{n},{d},{1.8 + 480 / n**0.35 + 2100 / d**0.37}" for n, d in rows]
+    table.write_text("\n".join(["N,D,loss", *lines]))
+    page = visit("/scaling", java_script_enabled=javascript)
+    page.get_by_label("A CSV file").set_input_files(table)
+    page.get_by_role("button", name="Report").click()
+    page.get_by_role("heading", name="Chinchilla law on 16 runs").wait_for()
+    # The policy lets its own style and figures through.
+    assert (
+        page.get_by_role("heading", name="Parameters", exact=True).evaluate(
+            "e => getComputedStyle(e).fontWeight"
+        )
+        == "400"
+    )
+    assert page.locator("figure img").first.evaluate("image => image.naturalWidth") > 0

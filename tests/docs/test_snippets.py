@@ -1,7 +1,7 @@
 """Every snippet of the manual and the READMEs is executed, or, where it needs a network or a cluster, parsed.
 
 A shell block after a line ``<!-- runs … -->`` is run by bash in an empty folder that holds ``page.txt`` (a small saved
-page) and ``records.jsonl.gz``. Of every other shell block, each ``broadsheet`` line goes through the real parser of the
+page), ``records.jsonl.gz`` and ``runs.csv``. Of every other shell block, each ``broadsheet`` line goes through the real parser of the
 command line, and each ``make`` line names a target that exists. Every Python block is run.
 """
 
@@ -62,6 +62,12 @@ SNIPPETS = snippets()
 @pytest.fixture
 def desk(tmp_path: Path) -> Path:
     (tmp_path / "page.txt").write_text(PAGE, encoding="utf-8")
+    sizes = [(n, d) for n in (1e7, 3e7, 1e8, 3e8) for d in (1e9, 3e9, 1e10, 3e10)]
+    lines = [
+        f"{n},{d},{(1.8 + 480 / n**0.35 + 2100 / d**0.37) * (1 + 0.002 * (i % 3 - 1))}"
+        for i, (n, d) in enumerate(sizes)
+    ]
+    (tmp_path / "runs.csv").write_text("\n".join(["N,D,loss", *lines]))
     record = {
         "id": "2512.00001", "title": "A bulk record", "abstract": "Made up. " * 10, "authors": ["A. Nobody"],
         "categories": ["stat.ME"], "first_seen": "2025-12-08",

@@ -34,6 +34,7 @@ _COMMANDS = {
     "import": ("broadsheet.cli.feed", "Import a saved Daily Papers page or a bulk file."),
     "sync": ("broadsheet.cli.feed", "Read new papers from arXiv or Hugging Face."),
     "search": ("broadsheet.cli.feed", "Find papers by words, phrases and fields."),
+    "scaling": ("broadsheet.cli.scaling", "Fit scaling laws to training runs; plan, predict, mix, prune."),
     "serve": ("broadsheet.cli.serve", "Serve the site."),
 }
 

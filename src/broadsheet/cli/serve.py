@@ -37,6 +37,10 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+# A table of 2 MB and the fields beside it; what is larger is refused before any of it is looked at.
+_LARGEST_REQUEST = 4_000_000
+
+
 @click.command("serve")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
@@ -71,7 +75,13 @@ def serve_command(host: str, port: int, threads: int, as_json: bool) -> None:
             )
         # The line must be out before serving starts, also into a pipe: programs wait for it.
         sys.stdout.flush()
-        server = create_server(application, sockets=[listener], threads=threads, ident="broadsheet")
+        server = create_server(
+            application,
+            sockets=[listener],
+            threads=threads,
+            ident="broadsheet",
+            max_request_body_size=_LARGEST_REQUEST,
+        )
         server.run()
     finally:
         listener.close()

@@ -18,8 +18,9 @@ from broadsheet.lab.store import Result
 from broadsheet.lab.strip import strip
 from broadsheet.rooms import Problem
 
-__all__ = ["badge", "inline", "render"]
+__all__ = ["badge", "document", "figure", "folded_table", "inline", "render", "svg_uri", "table"]
 
+_TEN = "\u00a0×\u00a010"  # how a cell writes a power of ten
 _CLASSES = {
     Verdict.REPRODUCED: "v-reproduced",
     Verdict.HOLDS: "v-holds",
@@ -52,7 +53,6 @@ def render(reports: Sequence[PaperReport], problems: Sequence[Problem] = ()) -> 
     Returns:
         A whole HTML document.
     """
-    style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
     single = len(reports) == 1
     title = reports[0].paper.facts.title if single else "What the papers claim, and what was measured"
     count = sum(len(report.claims) for report in reports)
@@ -71,6 +71,20 @@ def render(reports: Sequence[PaperReport], problems: Sequence[Problem] = ()) -> 
         "</main>",
         _legend(),
     ]
+    return document(title, body)
+
+
+def document(title: str, body: Sequence[str]) -> str:
+    """Return a whole HTML document in the house style, in one file.
+
+    Args:
+        title: Its title, as text.
+        body: Its parts, as HTML; empty ones are left out.
+
+    Returns:
+        The document.
+    """
+    style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
     # The policy holds even if something escaped wrongly: no script, no request.
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     return (
@@ -162,14 +176,8 @@ def _seen(result: Result) -> list[str]:
         light, dark = (_data_uri(result, picture.files.get(f"{style}.svg")) for style in ("light", "dark"))
         if not light:
             continue
-        source = f'<source media="(prefers-color-scheme: dark)" srcset="{dark}">' if dark else ""
-        caption = escape(picture.caption)
-        parts.append(
-            f'<figure><picture>{source}<img src="{light}" alt="{caption}"></picture>'
-            f"<figcaption>{caption}</figcaption>"
-            + (_table(result, picture.table, "The same data as a table") if picture.table else "")
-            + "</figure>"
-        )
+        below = _table(result, picture.table, "The same data as a table") if picture.table else ""
+        parts.append(figure(light, dark, picture.caption, below))
     parts += [_table(result, table.file, table.caption) for table in result.tables]
     if result.error:
         parts.append(
@@ -178,17 +186,63 @@ def _seen(result: Result) -> list[str]:
     return parts
 
 
+def figure(light: str, dark: str, caption: str, below: str = "") -> str:
+    """Return a figure with its dark twin.
+
+    Args:
+        light: Address of the picture.
+        dark: Address of its twin on a dark ground, or "".
+        caption: What it shows; also read by screen readers.
+        below: HTML that stands below the caption.
+
+    Returns:
+        HTML.
+    """
+    source = f'<source media="(prefers-color-scheme: dark)" srcset="{dark}">' if dark else ""
+    words = escape(caption)
+    return (
+        f'<figure><picture>{source}<img src="{light}" alt="{words}"></picture>'
+        f"<figcaption>{words}</figcaption>{below}</figure>"
+    )
+
+
 def _data_uri(result: Result, file: str | None) -> str:
     path = result.path(file) if file and result.folder else None
-    if path is None or not path.is_file():
-        return ""
+    return svg_uri(path) if path is not None and path.is_file() else ""
+
+
+def svg_uri(path: Path) -> str:
+    """Return an SVG file as an address that holds the whole file."""
     return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
 
 
 def _table(result: Result, file: str, caption: str) -> str:
     heads, rows, count = read_csv(result.path(file)) if result.folder else ([], [], 0)
+    return folded_table(heads, rows, caption, count)
+
+
+def folded_table(heads: Sequence[str], rows: Sequence[Sequence[str]], caption: str, count: int) -> str:
+    """Return a table behind its caption, or "" without heads.
+
+    Args:
+        heads: Heads of the columns.
+        rows: Cells as text; columns of numbers are aligned and rounded.
+        caption: What it shows.
+        count: How many rows there are in all.
+
+    Returns:
+        HTML.
+    """
     if not heads:
         return ""
+    more = f" (the first {len(rows)} of {count} rows)" if count > len(rows) else ""
+    return (
+        f"<details><summary>{escape(caption)}{more}</summary>{table(heads, rows, caption + more)}</details>"
+    )
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
+    """Return a table: see :func:`folded_table`."""
     numeric = [all(_is_number(row[i]) for row in rows if i < len(row)) for i in range(len(heads))]
     mark = [' class="n"' if n else "" for n in numeric]
     head = "".join(f'<th scope="col"{m}>{escape(h)}</th>' for h, m in zip(heads, mark, strict=True))
@@ -198,10 +252,9 @@ def _table(result: Result, file: str, caption: str) -> str:
         + "</tr>"
         for row in rows
     )
-    more = f" (the first {len(rows)} of {count} rows)" if count > len(rows) else ""
     return (
-        f'<details><summary>{escape(caption)}{more}</summary><div class="scroll"><table><caption>'
-        f"{escape(caption)}{more}</caption><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div></details>"
+        f'<div class="scroll"><table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead>'
+        f"<tbody>{lines}</tbody></table></div>"
     )
 
 
@@ -209,12 +262,12 @@ def _is_number(text: str) -> bool:
     try:
         float(text)
     except ValueError:
-        return not text  # an empty cell is a number that is missing
+        return not text or _TEN in text  # an empty cell is a number that is missing
     return True
 
 
 def _short(text: str) -> str:
-    return number(float(text)) if text else "–"
+    return text if _TEN in text else number(float(text)) if text else "–"
 
 
 def _why(claim: Claim, shown: Result | None, command: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path, re_path
 
-from broadsheet.site.pages.views import about, claims, feed, figures, paper, people, search
+from broadsheet.site.pages.views import about, claims, feed, figures, paper, people, scaling, search
 
 urlpatterns: list[URLPattern] = [
     path("", feed.front, name="front"),
@@ -19,5 +19,7 @@ urlpatterns: list[URLPattern] = [
     path("organisations/<path:handle>", people.organisation, name="organisation"),
     path("claims", claims.listing, name="claims"),
     path("search", search.results, name="search"),
+    path("scaling", scaling.bench, name="scaling"),
+    path("scaling/reports/<str:token>", scaling.report, name="report"),
     path("about", about.about, name="about"),
 ]

@@ -1,0 +1,127 @@
+"""The workbench finds the constants that made-up runs were made with, and names what is wrong with others."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from broadsheet.lab import workbench
+
+TRUTH = {"A": 480.0, "B": 2100.0, "E": 1.8, "alpha": 0.35, "beta": 0.37}
+
+
+def made_up(noise: float = 0.002) -> pd.DataFrame:
+    N, D = (a.ravel() for a in np.meshgrid(np.geomspace(1e7, 1e9, 6), np.geomspace(1e9, 1e11, 6)))
+    loss = TRUTH["E"] + TRUTH["A"] / N ** TRUTH["alpha"] + TRUTH["B"] / D ** TRUTH["beta"]
+    return pd.DataFrame(
+        {"N": N, "D": D, "loss": loss * np.exp(noise * np.random.default_rng(0).standard_normal(len(N)))}
+    )
+
+
+@pytest.fixture
+def csv(tmp_path):
+    path = tmp_path / "runs.csv"
+    made_up().to_csv(path, index=False)
+    return path
+
+
+def test_a_fit_covers_the_truth_and_is_kept_as_it_was(csv, tmp_path):
+    found = workbench.fit(workbench.read_runs(csv), workbench.make_law("chinchilla"), level=0.999, n_boot=400)
+    for name, row in found.record["parameters"].items():
+        assert row["lower"] <= TRUTH[name] <= row["upper"], name
+    assert found.record["derived"] == ["C"]
+    json.dumps(found.record, allow_nan=False)
+    kept = tmp_path / "law.json"
+    kept.write_text(json.dumps(found.law.to_dict()))
+    again = workbench.read_law(kept)
+    new = pd.DataFrame({"N": [5e9], "D": [1e12]})
+    first, second = (
+        workbench.predict(law, new, n_boot=50).record["predictions"][0] for law in (found.law, again)
+    )
+    assert first == pytest.approx(second)
+    truth = TRUTH["E"] + TRUTH["A"] / 5e9 ** TRUTH["alpha"] + TRUTH["B"] / 1e12 ** TRUTH["beta"]
+    assert first["lower"] < truth < first["upper"]
+
+
+def test_a_plan_spends_the_budget_and_lies_at_the_lowest_loss():
+    law = workbench.published_law()
+    found = workbench.plan(law, [1e21])
+    row = found.record["plan"][0]
+    assert 6 * row["N"] * row["D"] == pytest.approx(1e21)
+    assert not found.record["from_runs"]
+    assert "published" in found.sheet.html()
+    for factor in (0.9, 1.1):
+        off = law.predict(N=row["N"] * factor, D=row["D"] / factor)[0]
+        assert off > row["loss"]
+
+
+def test_a_law_of_one_input_makes_no_plan():
+    law = workbench.make_law("power").fit(made_up())
+    with pytest.raises(ValueError, match="a plan needs a law of N and D"):
+        workbench.plan(law, [1e21])
+
+
+def test_laws_are_set_against_each_other(csv):
+    found = workbench.compare(
+        workbench.read_runs(csv), {name: workbench.make_law(name) for name in ("chinchilla", "power")}
+    )
+    assert next(iter(found.record["laws"])) == "chinchilla"  # it made the runs
+    assert (
+        found.record["laws"]["chinchilla"]["extrapolation_error"]
+        < found.record["laws"]["power"]["extrapolation_error"]
+    )
+
+
+def test_a_mixture_is_found_within_its_bounds():
+    rng = np.random.default_rng(0)
+    mixtures = pd.DataFrame(rng.dirichlet([1, 1, 1], 80), columns=["code", "web", "law"])
+    losses = (mixtures - [0.6, 0.3, 0.1]).pow(2).sum(axis=1).rename("web_loss").to_frame() + 3.0
+    free = workbench.mix(mixtures, losses, regressor="quadratic").record["mixture"]
+    assert free == pytest.approx({"code": 0.6, "web": 0.3, "law": 0.1}, abs=0.02)
+    bound = workbench.mix(mixtures, losses, regressor="quadratic", bounds={"code": (0.0, 0.3)}).record[
+        "mixture"
+    ]
+    assert bound["code"] <= 0.3 + 1e-9
+    assert sum(bound.values()) == pytest.approx(1.0)
+
+
+def test_a_pruning_schedule_is_the_authors_own():
+    record = workbench.prune(72_200, 0.5).record
+    assert (record["start_step"], record["end_step"]) == (12_500, 47_200)  # their 1B configuration
+    assert record["compute_share_at_start"] == pytest.approx(0.25, abs=0.003)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty"),
+        ("N,D,loss\n1e8,2e9\n1,2,3,4,5\n", "is not a CSV table: expected 3 fields in line 3, saw 5"),
+        ("N,D,loss\n1e8,2e9,nan\n", r"column 'loss': must be finite, got nan in row 0"),
+        ("N,D,loss\n1e8,many,3\n", r"column 'D': must hold numbers, got 'many' in row 0"),
+        ("N,D,loss\n1e8,-2,3\n", r"column 'D': must be > 0, got -2 in row 0"),
+    ],
+)  # fmt: skip
+def test_a_table_that_cannot_be_used_is_named_with_what_is_wrong(tmp_path, text, message):
+    path = tmp_path / "bad.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message) as caught:
+        workbench.read_runs(path)
+    assert str(caught.value).startswith(str(path))
+
+
+def test_another_file_is_no_law(tmp_path):
+    path = tmp_path / "law.json"
+    for text, message in (("{", "line 1: is not JSON"), ("[]", "is not a law"), ("{}", "lacks 'law'"), ('{"law": "X", "settings": {}, "theta": [], "params": {}}', "not known")):  # fmt: skip
+        path.write_text(text)
+        with pytest.raises(ValueError, match=message):
+            workbench.read_law(path)
+
+
+def test_an_unknown_law_and_a_stray_input_are_refused():
+    with pytest.raises(ValueError, match="law must be one of chinchilla"):
+        workbench.make_law("chinchila")
+    with pytest.raises(ValueError, match="x belongs to the laws of one input"):
+        workbench.make_law("chinchilla", "N")
