@@ -88,7 +88,14 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("language", "marked", "code"), [s[1:] for s in SNIPPETS], ids=[s[0] for s in SNIPPETS]
 )
-def test_snippet(language: str, marked: bool, code: str, desk: Path, environment: dict[str, str]) -> None:
+def test_snippet(
+    language: str,
+    marked: bool,
+    code: str,
+    desk: Path,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     if language == "python":
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", code],
@@ -109,6 +116,11 @@ def test_snippet(language: str, marked: bool, code: str, desk: Path, environment
         )
         assert done.returncode == 0, done.stdout + done.stderr
     else:
+        for name in re.findall(
+            r"\b[\w-]+\.csv\b", code
+        ):  # a file that a line reads must be there to be parsed
+            (desk / name).touch()
+        monkeypatch.chdir(desk)
         check_lines(code)
 
 
