@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from broadsheet.methods.scaling import plots, records, report, uncertainty, validation
 from broadsheet.methods.scaling.fitting import distinct_best, minimise, screen
 from broadsheet.methods.scaling.identification import (
+    NotIdentified,
     ScalingWarning,
     refuse_constant_inputs,
     refuse_flat_directions,
@@ -31,6 +32,7 @@ __all__ = ["Law", "Parameter"]
 
 AnyLaw = TypeVar("AnyLaw", bound="Law")
 POLISHED = 16  # starts that are followed to their optimum
+_OPEN = 10.0  # standard error of a logarithm above which a parameter counts as not determined
 _AGREE = 1e-6  # relative difference of objectives that count as the same optimum
 
 
@@ -158,6 +160,7 @@ class Law(BaseEstimator):  # type: ignore[misc]
         columns: Mapping[str, Hashable] | None = None,
         weights: Any = None,
         loss_unit: LossUnit = "nats",
+        spare_rows: int = 2,
     ) -> AnyLaw:
         """Fit the law.
 
@@ -167,13 +170,15 @@ class Law(BaseEstimator):  # type: ignore[misc]
             columns: Where the law's columns stand: ``{"N": "Model Size"}``.
             weights: Column name, or (n,) weights >= 0; ``1 / std**2`` for ``loss="mse"``.
             loss_unit: Unit of the loss: ``nats``, ``bits`` or ``perplexity``.
+            spare_rows: How many more rows than free parameters are asked for, >= 0. With 0 the law may go
+                through every point, and nothing is left to judge it by: intervals are refused.
 
         Returns:
             The law itself.
 
         Raises:
             ValueError: naming argument, or column, row and value, of what is wrong; or if there are fewer rows
-                than parameters + 2.
+                than free parameters + ``spare_rows``.
             NotIdentified: if the table cannot tell some parameters; the message names them and says why.
 
         Warns:
@@ -184,15 +189,17 @@ class Law(BaseEstimator):  # type: ignore[misc]
         self.columns_ = dict(columns or {})
         self._adopt(rows)
         free = self._free()
-        if len(rows.y) < free.sum() + 2:
+        if not isinstance(spare_rows, int) or spare_rows < 0:
+            raise ValueError(f"spare_rows must be a whole number >= 0, got {spare_rows!r}")
+        if len(rows.y) < free.sum() + spare_rows:
             raise ValueError(
                 f"{type(self).__name__} has {int(free.sum())} free parameters and needs at least "
-                f"{int(free.sum()) + 2} rows, got {len(rows.y)}; add runs, or hold parameters with fixed="
+                f"{int(free.sum()) + spare_rows} rows, got {len(rows.y)}; add runs, or hold parameters with fixed="
             )
         refuse_constant_inputs(rows.x, self._moving_inputs())
         self._search(free)
-        self._judge(free)
         self.residuals_ = self._objective().residuals(self.theta_[None])[0]
+        self._judge(free)
         self.n_features_in_ = len(self._inputs())
         return self
 
@@ -299,6 +306,8 @@ class Law(BaseEstimator):  # type: ignore[misc]
             jacobian = jacobian[self.rows_.weights > 0]
         names = [n for n, f in zip(self.names_, free, strict=True) if f]
         refuse_flat_directions(jacobian[:, free], names, what=type(self).__name__)
+        if len(self.rows_.y) > len(names):
+            self._refuse_undetermined(jacobian)
         for text in self._cautions():
             warnings.warn(text, ScalingWarning, stacklevel=3)
         if self.n_agree_ == 1 and self.n_polished_ > 1:
@@ -314,6 +323,22 @@ class Law(BaseEstimator):  # type: ignore[misc]
                 "parameters with care",
                 ScalingWarning,
                 stacklevel=3,
+            )
+
+    def _refuse_undetermined(self, jacobian: Floats) -> None:
+        """Refuse parameters that the noise leaves open by more than a factor of e**10 either way."""
+        logs = np.array([p.transform == "log" for p in self.parameters_])
+        # A term that has all but vanished is unsure of its size, and harmless: that is for _cautions.
+        matters = np.abs(jacobian).max(axis=0) > 1e-3
+        with np.errstate(all="ignore"):
+            spread = np.sqrt(np.diag(uncertainty.covariance(self)))
+        open_ = logs & matters & (spread > _OPEN)
+        if open_.any():
+            which = ", ".join(n for n, o in zip(self.names_, open_, strict=True) if o)
+            raise NotIdentified(
+                f"{type(self).__name__}: {which} cannot be identified: the noise of this table leaves it open by "
+                "more than a factor of 20,000 either way. The inputs vary too little, or together, for so many "
+                "parameters; add runs, or fit a law with fewer"
             )
 
     def _unfitted(self) -> Law:
@@ -462,6 +487,11 @@ class Law(BaseEstimator):  # type: ignore[misc]
             raise ValueError(
                 f"this {type(self).__name__} was made of known parameters or without its runs: intervals, "
                 "residuals and reports need runs; call fit"
+            )
+        if len(self.rows_.y) <= self._free().sum():
+            raise ValueError(
+                f"{len(self.rows_.y)} rows for {int(self._free().sum())} free parameters leave nothing to judge the "
+                "fit by: no interval can be given; add runs"
             )
 
     # ---- validation, comparison, keeping

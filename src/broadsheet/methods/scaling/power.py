@@ -43,6 +43,7 @@ class _OneInput(SumOfPowers):
         columns: Mapping[str, Hashable] | None = None,
         weights: Any = None,
         loss_unit: LossUnit = "nats",
+        spare_rows: int = 2,
     ) -> AnyPower:
         """Fit the law: see :meth:`Law.fit`.
 
@@ -53,12 +54,13 @@ class _OneInput(SumOfPowers):
             columns: Where columns stand: ``{"loss": "eval_loss"}``.
             weights: Column name, or (n,) weights.
             loss_unit: Unit of the loss.
+            spare_rows: How many more rows than free parameters are asked for.
 
         Returns:
             The law itself.
         """
         self.x_ = self.x if x is None else x
-        super().fit(runs, y, columns=columns, weights=weights, loss_unit=loss_unit)
+        super().fit(runs, y, columns=columns, weights=weights, loss_unit=loss_unit, spare_rows=spare_rows)
         return self
 
 

@@ -50,10 +50,12 @@ class SumOfPowers(Law):
         shares = _logsumexp(self._log_terms(self.theta_[None], self.rows_.x)[0])[1]
         name = type(self).__name__
         for share, term in zip(shares, self._terms(), strict=True):
-            if not term.input and float(share.max()) < 1e-3:
+            if float(share.max()) < 1e-3:
+                what = f"the term in {term.input}" if term.input else "the irreducible term"
                 said.append(
-                    f"{name}: {term.coefficient} runs to 0 ({self.params_[term.coefficient]:.3g}, below 0.1 % of "
-                    "every prediction): the table shows no such term. Compare a law without it by compare_laws"
+                    f"{name}: {what} runs to 0 ({term.coefficient} = {self.params_[term.coefficient]:.3g}, below "
+                    "0.1 % of every prediction): the table shows no such term. Compare a law without it by "
+                    "compare_laws"
                 )
             if isinstance(term.exponent, str) and self.params_[term.exponent] <= 0:
                 said.append(

@@ -63,7 +63,7 @@ def draw_allocation(figure: Figure, table: pd.DataFrame) -> None:
     ax.plot(table["C"], table["Hoffmann et al."], color="C1")
     ax.plot([5.76e23], [20.0], "o", color="C2", markerfacecolor="none", markersize=8)
     ax.annotate(
-        "Chinchilla 70B", (5.76e23, 20.0), (0, -16), textcoords="offset points", ha="center", size="small"
+        "Chinchilla 70B", (5.76e23, 20.0), (-8, 4), textcoords="offset points", ha="right", size="small"
     )
     last = table.iloc[-1]
     ax.annotate(

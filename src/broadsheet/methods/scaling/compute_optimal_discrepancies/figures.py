@@ -20,9 +20,9 @@ def draw_exponents(figure: Figure, tables: dict[str, pd.DataFrame]) -> None:
     ink = mpl.rcParams["text.color"]
     for ax, (corpus, table) in zip(axes, tables.items(), strict=True):
         place = np.arange(len(table))[::-1]
-        for exponent, name in ((0.88, "Kaplan et al."), (0.5, "Hoffmann et al.")):
+        for exponent, name, side in ((0.88, "Kaplan et al.", "right"), (0.5, "Hoffmann et al.", "left")):
             ax.axvline(exponent, color=ink, linewidth=0.7, linestyle=(0, (4, 3)))
-            ax.text(exponent, len(table) - 0.45, name, size="small", ha="center")
+            ax.text(exponent, len(table) - 0.45, name, size="small", ha=side)
         ax.errorbar(table["exponent"], place, xerr=1.96 * table["std"], fmt="o", color="C0")
         ax.plot(table["published"], place, "o", color="C0", markerfacecolor="none", markersize=9)
         ax.set_yticks(place, table.index)
@@ -38,13 +38,13 @@ def draw_optima(figure: Figure, optima: pd.DataFrame) -> None:
         color = f"C{number}"
         ax.plot(rows["flops"], rows["n_opt"], "o", color=color, markersize=4)
         ax.plot(rows["flops"], rows["fitted"], color=color)
-        last = rows.iloc[-1]
+        at = rows.iloc[len(rows) // 4]
         ax.annotate(
             str(regime),
-            (last["flops"], last["fitted"]),
-            (-6, 6 if number == 0 else -14),
+            (at["flops"], at["fitted"]),
+            (8, -16) if number == 0 else (-8, 12),
             textcoords="offset points",
-            ha="right",
+            ha="left" if number == 0 else "center",
             color=color,
         )
     ax.set_xscale("log")
