@@ -128,7 +128,9 @@ def check_lines(code: str) -> None:
     """Each line is one that we know how to check: broadsheet by its parser, make by its target, pip by its shape."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     for line in code.strip().splitlines():
-        words = [w for w in shlex.split(line, comments=True) if not re.fullmatch(r"[A-Z_]+=.*", w)]
+        words = shlex.split(line, comments=True)
+        while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):  # an environment variable for the command
+            words.pop(0)
         if not words:
             continue
         command, *rest = words
