@@ -160,8 +160,9 @@ def proxies_rank_large_models(run: Run) -> Measured:
 def trees_beat_a_linear_model(run: Run) -> Measured:
     """Fits both to the same 512 runs at their default settings and takes the smallest lead over three scales.
 
-    Zero is no lead. The interval resamples the mixtures of each scale, of which there are 64 at 1B. Recalled from the paper's table: leads of 8.4, 9.4 and 9.1 points. A quadratic
-    regressor, which the paper does not have, stands in the parts.
+    Zero is no lead. The interval resamples the mixtures of each scale, of which there are 64 at 1B. Recalled from
+    the paper's table: leads of 8.4, 9.4 and 9.1 points. A quadratic regressor, which the paper does not have, stands
+    in the parts.
     """
     from broadsheet.methods.scaling.regmix.published import Tables, bootstrap_spearman
     from broadsheet.methods.scaling.regmix.regression import spearman

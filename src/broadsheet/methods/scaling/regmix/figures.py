@@ -128,4 +128,4 @@ def draw_arms(figure: Figure, table: pd.DataFrame) -> None:
         ax.plot(losses, place, "o", color="C0" if arm == "regmix" else "C1", alpha=0.7, clip_on=False)
     ax.set_yticks(np.arange(len(rows))[::-1], rows)
     ax.set_xscale("log")
-    ax.set_xlabel("loss of the large model on the target domain (nats per byte)")
+    ax.set_xlabel("loss of the large model on the target domain (nats per character)")
