@@ -26,6 +26,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "documents": ["BIBLES", "CORPORA"],
         "evaluation": ["Evaluation", "evaluate"],
         "huggingface": ["from_hf", "to_hf"],
+        "linear_cross_entropy": ["linear_cross_entropy"],
         "model": ["PRESETS", "Attention", "RMSNorm", "SwiGLU", "TinyLM", "TinyLMConfig", "TinyLMOutput"],
         "streams": ["MarkovSource", "Stream", "generated_documents"],
         "tokenizers": ["BPETokenizer", "ByteTokenizer", "CharacterTokenizer"],

@@ -125,14 +125,13 @@ def _llama_weights(model: TinyLM) -> dict[str, Tensor]:
         q, k, v = block.mixer.qkv.weight.split(
             [c.heads * c.d_head, c.kv_heads * c.d_head, c.kv_heads * c.d_head]
         )
-        gate, up = block.ffn.gate_up.weight.chunk(2)
         weights |= {
             f"{at}self_attn.q_proj.weight": q,
             f"{at}self_attn.k_proj.weight": k,
             f"{at}self_attn.v_proj.weight": v,
             f"{at}self_attn.o_proj.weight": block.mixer.out.weight,
-            f"{at}mlp.gate_proj.weight": gate,
-            f"{at}mlp.up_proj.weight": up,
+            f"{at}mlp.gate_proj.weight": block.ffn.gate.weight,
+            f"{at}mlp.up_proj.weight": block.ffn.up.weight,
             f"{at}mlp.down_proj.weight": block.ffn.down.weight,
             f"{at}input_layernorm.weight": block.mixer_norm.weight,
             f"{at}post_attention_layernorm.weight": block.ffn_norm.weight,
@@ -147,11 +146,11 @@ def _tiny_weights(llama: dict[str, Tensor], made: TinyLM) -> dict[str, Tensor]:
     for layer in range(made.config.layers):
         at, to = f"model.layers.{layer}.", f"blocks.{layer}."
         qkv = [llama[f"{at}self_attn.{x}_proj.weight"] for x in "qkv"]
-        gate_up = [llama[f"{at}mlp.{x}_proj.weight"] for x in ("gate", "up")]
         weights |= {
             f"{to}mixer.qkv.weight": torch.cat(qkv),
             f"{to}mixer.out.weight": llama[f"{at}self_attn.o_proj.weight"],
-            f"{to}ffn.gate_up.weight": torch.cat(gate_up),
+            f"{to}ffn.gate.weight": llama[f"{at}mlp.gate_proj.weight"],
+            f"{to}ffn.up.weight": llama[f"{at}mlp.up_proj.weight"],
             f"{to}ffn.down.weight": llama[f"{at}mlp.down_proj.weight"],
             f"{to}mixer_norm.weight": llama[f"{at}input_layernorm.weight"],
             f"{to}ffn_norm.weight": llama[f"{at}post_attention_layernorm.weight"],

@@ -173,15 +173,12 @@ class Attention(nn.Module):
         """Mix positions: (batch, length, d_model) to the same shape."""
         batch, length, _ = x.shape
         heads, kv = self.heads, self.kv_heads
-        mixed = self.qkv(x).view(batch, length, heads + 2 * kv, self.d_head).transpose(1, 2)
-        turned = _rotate(mixed[:, : heads + kv], self.cos[:length], self.sin[:length])
-        y = F.scaled_dot_product_attention(
-            turned[:, :heads],
-            turned[:, heads:],
-            mixed[:, heads + kv :],
-            is_causal=True,
-            enable_gqa=kv != heads,
-        )
+        mixed = self.qkv(x).view(batch, length, heads + 2 * kv, self.d_head)
+        # split and not slices: the gradient of a slice fills a whole tensor with zeros.
+        turned, v = torch.split(mixed, [heads + kv, kv], dim=2)
+        turned = _rotate(turned, self.cos[:length, None], self.sin[:length, None])
+        q, k = torch.split(turned.transpose(1, 2), [heads, kv], dim=1)
+        y = F.scaled_dot_product_attention(q, k, v.transpose(1, 2), is_causal=True, enable_gqa=kv != heads)
         x = self.out(y.transpose(1, 2).reshape(batch, length, heads * self.d_head))
         return x
 
@@ -193,7 +190,7 @@ def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 class SwiGLU(nn.Module):
-    """Gated feed-forward: ``down(silu(gate(x)) * up(x))``, gate and up in one projection.
+    """Gated feed-forward: ``down(silu(gate(x)) * up(x))``.
 
     Args:
         config: The layer's shape.
@@ -202,13 +199,14 @@ class SwiGLU(nn.Module):
 
     def __init__(self, config: TinyLMConfig, layer: int = 0) -> None:
         super().__init__()
-        self.gate_up = nn.Linear(config.d_model, 2 * config.d_ff, bias=False)
+        # Two projections and not one: the halves of one product lie apart in memory and are slower to gate.
+        self.gate = nn.Linear(config.d_model, config.d_ff, bias=False)
+        self.up = nn.Linear(config.d_model, config.d_ff, bias=False)
         self.down = nn.Linear(config.d_ff, config.d_model, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform each position: (batch, length, d_model) to the same shape."""
-        gate, up = self.gate_up(x).chunk(2, dim=-1)
-        x = self.down(F.silu(gate) * up)
+        x = self.down(F.silu(self.gate(x)) * self.up(x))
         return x
 
 
@@ -318,9 +316,10 @@ class TinyLM(nn.Module):
             if not isinstance(module, Attention | SwiGLU):
                 continue
             last = module.out if isinstance(module, Attention) else module.down
-            first = module.qkv if isinstance(module, Attention) else module.gate_up
-            _normal(first.weight, first.in_features**-0.5, seed, f"{name}.first")
-            _normal(last.weight, residual * last.in_features**-0.5, seed, f"{name}.last")
+            for part, linear in module.named_children():
+                if isinstance(linear, nn.Linear):
+                    share = residual if linear is last else 1.0
+                    _normal(linear.weight, share * linear.in_features**-0.5, seed, f"{name}.{part}")
 
     def forward(
         self, input_ids: Tensor, labels: Tensor | None = None, attention_mask: Tensor | None = None
@@ -360,7 +359,12 @@ class TinyLM(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Return (..., vocab_size) logits of (..., d_model) hidden states."""
-        return F.linear(hidden, self.embed.weight if self.head is None else self.head.weight)
+        return F.linear(hidden, self.output_weight)
+
+    @property
+    def output_weight(self) -> Tensor:
+        """(vocab_size, d_model) weights of the output layer: those of the embedding where it is tied."""
+        return self.embed.weight if self.head is None else self.head.weight
 
     # --- Counting --------------------------------------------------------------------------------------------
 
