@@ -7,9 +7,9 @@ chance level are known. Questions are drawn afresh for every step of training, s
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -18,7 +18,24 @@ from numpy.typing import NDArray
 from broadsheet.methods._shared.tiny_lm import TinyLM, TinyLMConfig
 from broadsheet.methods._shared.training_cache import Kept, Trained, kept
 
-__all__ = ["LADDER", "Addition", "Decoder", "Recall", "Task", "symbol_tokenizer", "trained_decoder"]
+if TYPE_CHECKING:
+    from broadsheet.claims import Run
+
+__all__ = [
+    "HARD",
+    "LADDER",
+    "SMOOTH",
+    "STEEP",
+    "Addition",
+    "Decoder",
+    "Plan",
+    "Recall",
+    "Task",
+    "ladder",
+    "questions",
+    "symbol_tokenizer",
+    "trained_decoder",
+]
 
 _SYMBOLS = "0123456789+=>"
 _END = len(_SYMBOLS)
@@ -117,7 +134,8 @@ def symbol_tokenizer() -> Any:
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<end>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
     tokenizer.decoder = decoders.Fuse()
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>", pad_token="<end>")
+    made: Any = PreTrainedTokenizerFast
+    return made(tokenizer_object=tokenizer, eos_token="<end>", pad_token="<end>")
 
 
 def _ids(texts: Sequence[str]) -> NDArray[np.int64]:
@@ -133,12 +151,14 @@ class Decoder:
         N: Weights outside the embedding.
         tokens: Tokens trained on.
         cpu_seconds: CPU time of its training, whenever that was.
+        key: Fingerprint of what it was trained on and how.
     """
 
     model: Any
     N: int
     tokens: int
     cpu_seconds: float
+    key: str
 
 
 def trained_decoder(
@@ -165,7 +185,7 @@ def trained_decoder(
     """
     if steps < 1 or batch < 1:
         raise ValueError(f"steps and batch must be at least 1, got steps={steps!r}, batch={batch!r}")
-    config = TinyLMConfig(vocab_size=_END + 1, max_context=32, **shape)  # type: ignore[arg-type]
+    config = TinyLMConfig(vocab_size=_END + 1, max_context=32, **shape)
     rate = lr or 0.01 * (32 / config.d_model) ** 0.5
     key = {
         "purpose": "decoder on a generated task",
@@ -182,7 +202,57 @@ def trained_decoder(
     llama = model.to_hf().eval()
     llama.generation_config.eos_token_id = _END
     llama.generation_config.pad_token_id = _END
-    return Decoder(llama, model.non_embedding_parameters, int(found.value["tokens"]), found.cpu_seconds)
+    return Decoder(
+        llama,
+        model.non_embedding_parameters,
+        int(found.value["tokens"]),
+        found.cpu_seconds,
+        found.folder.name,
+    )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A task, the shapes trained on it, and how long.
+
+    Args:
+        task: The task.
+        shapes: Shapes of decoders, from small to large.
+        steps: Updates of each, by scale.
+        batch: Questions per update.
+    """
+
+    task: Task
+    shapes: Sequence[dict[str, int]]
+    steps: Mapping[str, int]
+    batch: int = 192
+
+
+STEEP = Plan(Addition(2), LADDER, {"smoke": 20, "laptop": 250, "paper": 2000})
+"""Addition with answers of 3 digits: models find the carry at different sizes."""
+HARD = Plan(Addition(3), LADDER[:2], {"smoke": 20, "laptop": 250, "paper": 2000})
+"""Addition with answers of 4 digits, small models only: a pass in some hundred or thousand samples."""
+SMOOTH = Plan(Recall(1000, 1.0), LADDER, {"smoke": 20, "laptop": 250, "paper": 2000})
+"""Recall of values of keys with a long tail: the larger the model, the further down the tail it reaches."""
+
+
+def questions(task: Task, count: int) -> list[dict[str, Any]]:
+    """Return items for measuring, the same for all models: ``id``, ``prompt``, ``answer``."""
+    prompts, answers = task.draw(np.random.default_rng(20_231_005), count)
+    return [
+        {"id": i, "prompt": p, "answer": a} for i, (p, a) in enumerate(zip(prompts, answers, strict=True))
+    ]
+
+
+def ladder(run: Run, plan: Plan, seed: int) -> list[Decoder]:
+    """Return the trained decoders of a plan, trained now or found in the cache."""
+    torch.set_num_threads(1)
+    shapes = plan.shapes if run.scale != "smoke" else plan.shapes[:4]
+    steps = plan.steps[run.scale]
+    return [
+        trained_decoder(plan.task, shape, steps=steps, batch=plan.batch, seed=seed)
+        for shape in run.progress(shapes, label="decoders")
+    ]
 
 
 def _train(task: Task, config: TinyLMConfig, steps: int, batch: int, lr: float, seed: int) -> Trained:

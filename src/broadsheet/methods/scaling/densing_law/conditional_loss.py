@@ -38,7 +38,7 @@ def conditional_loss(
         ValueError: if there is no pair, or an instruction or answer has no tokens.
 
     Source:
-        Section 2.2, step 1.
+        Step 1 of the performance estimation: the conditional loss.
     """
     from broadsheet.methods.scaling.teacher_forcing import answer_log_probabilities, answer_tokens
 

@@ -25,7 +25,7 @@ def records(days: ArrayLike, values: ArrayLike) -> NDArray[np.intp]:
         Indices, by day.
 
     Source:
-        Section 3.1: the maximum density at a time.
+        The maximum density of a time, on which the law is fitted.
 
     Example:
         >>> records([0, 0, 5, 9, 9], [1.0, 2.0, 1.5, 3.0, 2.5]).tolist()

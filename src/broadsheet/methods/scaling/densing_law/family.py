@@ -29,7 +29,7 @@ __all__ = ["ReferenceFamily"]
 _LEAST = 1e-6  # scores of 0 are taken as this: the laws predict positive quantities
 
 
-class ReferenceFamily(BaseEstimator):
+class ReferenceFamily(BaseEstimator):  # type: ignore[misc]
     """Loss from size and tokens, score from loss, and the size at which the reference reaches a score.
 
     Args:
@@ -42,7 +42,7 @@ class ReferenceFamily(BaseEstimator):
         N_range_: Smallest and largest size that the first was fitted on.
 
     Source:
-        Sections 2.2 and 2.3.
+        The two-step estimation of performance, and the effective parameter size.
 
     Example:
         >>> N, D = (m.ravel() for m in np.meshgrid([1e7, 3e7, 1e8, 3e8], [1e9, 4e9, 2e10]))
@@ -170,7 +170,7 @@ class ReferenceFamily(BaseEstimator):
             ValueError: if scores are not fractions, or an argument is out of range.
 
         Source:
-            Section 2.3.
+            The definition of the effective parameter size.
         """
         self._check_fitted()
         scores, tokens = fractions(score, self.metric), float(positive(D0, "D0")[0])

@@ -22,7 +22,7 @@ def doubling_time(rate: float) -> float:
         ValueError: if the rate is 0 or not finite.
 
     Source:
-        Section 3.2.
+        The densing law.
 
     Example:
         >>> round(doubling_time(0.0073), 2)
@@ -71,7 +71,7 @@ def combined_doubling(*times: float) -> float:
         ValueError: if none is given or one is not positive.
 
     Source:
-        Section 4.2: density times the power of chips.
+        The corollary on density and Moore's law.
 
     Example:
         >>> round(combined_doubling(95.0, 2.1 * 365.25), 1)  # density, and chips for the same money

@@ -26,7 +26,7 @@ class ConditionalLossLaw(SumOfPowers):
     It is not the Chinchilla law with E at 0: an answer that follows from its instruction can be certain.
 
     Source:
-        Section 2.2, step 1.
+        Step 1 of the performance estimation.
 
     Example:
         >>> import pandas as pd
@@ -75,7 +75,7 @@ class LossToMetric(Law):
         random_state: See there.
 
     Source:
-        Section 2.2, step 2.
+        Step 2 of the performance estimation.
 
     Example:
         >>> import pandas as pd
@@ -163,7 +163,7 @@ class LossToMetric(Law):
             (n,); ``l - ln(c/(S - d) - 1)/gamma``, NaN outside floor and ceiling.
 
         Source:
-            Section 2.3.
+            The inverse of step 2, in the definition of the effective parameter size.
         """
         s = np.atleast_1d(np.asarray(score, float)) - self.floor
         inside = (s > 0) & (s < self.height_)
@@ -175,7 +175,7 @@ class ExponentialTrend(Law):
     """``ln y = A t + B``: growth at a constant rate.
 
     Source:
-        Section 3.2.
+        The densing law.
 
     Example:
         >>> import pandas as pd
@@ -210,7 +210,7 @@ class ExponentialTrend(Law):
         return doubling_time(self.params_["A"])
 
     def _log_predict(self, theta: Floats, x: Mapping[str, Any]) -> Floats:
-        return theta[:, 0, None] * x["t"] + theta[:, 1, None]
+        return np.asarray(theta[:, 0, None] * x["t"] + theta[:, 1, None])
 
     def _log_predict_jacobian(self, theta: Floats, x: Mapping[str, Any]) -> tuple[Floats, Floats]:
         f = self._log_predict(theta, x)

@@ -29,7 +29,7 @@ __all__ = ["OneStepReference"]
 _DRAWS = 4000  # of the coefficients, for an interval of an effective size
 
 
-class OneStepReference(BaseEstimator):
+class OneStepReference(BaseEstimator):  # type: ignore[misc]
     """How a reference family's score grows with parameters and tokens, fitted in one step.
 
     The normalised score ``s = (S - floor) / (ceiling - floor)`` has ``logit(s) = w0 + w1 ln N + w2 ln D``,
@@ -49,7 +49,7 @@ class OneStepReference(BaseEstimator):
         N_range_: Smallest and largest size among them, parameters.
 
     Source:
-        Section 2 of the paper defines density by a reference; this one-step form is ours.
+        The paper defines density by a reference with two steps; this one-step form is ours.
 
     Example:
         >>> frame = pd.DataFrame({"N": [7e9, 13e9, 34e9, 70e9], "D": [1e12, 1e12, 1.4e12, 2e12]})
@@ -185,13 +185,13 @@ class OneStepReference(BaseEstimator):
             NotFittedError: before :meth:`fit`.
 
         Source:
-            Section 2: the effective parameter size, here with one step instead of two.
+            The definition of the effective parameter size, here with one step instead of two.
         """
         check_is_fitted(self, "coef_")
         scores = fractions(score, self.metric)
         tokens = float(positive(D0, "D0")[0])
         with np.errstate(over="ignore"):
-            effective = np.exp(self.log_effective(scores, tokens, self._centred))
+            effective = np.exp(self.log_effective(scores, tokens, np.asarray(self._centred, float)))
         why = reasons(scores, self.floor, self.ceiling, effective, self.N_range_[1])
         frame = pd.DataFrame({"N_effective": effective, "reason": why})
         if isinstance(score, pd.Series):
@@ -223,11 +223,11 @@ class OneStepReference(BaseEstimator):
         """
         check_is_fitted(self, "coef_")
         rng = np.random.default_rng(random_state)
-        root = np.linalg.cholesky(self._centred_covariance + 1e-300 * np.eye(3))
-        normal = rng.standard_normal((count, 3)) @ root.T
-        return np.asarray(
-            self._centred + normal / np.sqrt(rng.chisquare(self.dof_, count) / self.dof_)[:, None]
-        )
+        # By eigenvalues: models that lie on the curve exactly leave nothing for a Cholesky factor.
+        spread, axes = np.linalg.eigh(self._centred_covariance)
+        normal = rng.standard_normal((count, 3)) * np.sqrt(np.maximum(spread, 0.0)) @ axes.T
+        tail = np.sqrt(rng.chisquare(self.dof_, count) / self.dof_)
+        return np.asarray(self._centred + normal / tail[:, None])
 
     def density(self, score: ArrayLike, N: ArrayLike, D0: float = 1e12) -> Any:
         """Return the density: effective parameters over parameters.

@@ -90,4 +90,4 @@ def rate_draws(
     )
     rng = np.random.default_rng(seed + 1)
     rates = np.array([bootstrap_lines(days, row, 1, rng)[0, 0] for row in logs])
-    return rates[np.isfinite(rates)]
+    return np.asarray(rates[np.isfinite(rates)])

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["DensingTrend"]
 
 
-class DensingTrend(BaseEstimator):
+class DensingTrend(BaseEstimator):  # type: ignore[misc]
     """The line ``ln density_max = A t + B`` through the envelope, t in days.
 
     Args:
@@ -39,7 +39,7 @@ class DensingTrend(BaseEstimator):
         origin_: Day 0.
 
     Source:
-        Section 3.2: the densing law.
+        The densing law: the fit of the maximum density over time.
 
     Example:
         >>> dates = pd.date_range("2023-03-01", periods=8, freq="90D")
@@ -138,7 +138,7 @@ class DensingTrend(BaseEstimator):
                 f"column {date!r}: {when.iloc[late[0]].date()} in row {frame.index[late[0]]!r} lies after "
                 f"{last.date()}; give release dates, or today="
             )
-        return when
+        return pd.Series(when)
 
     @staticmethod
     def _excluded(frame: pd.DataFrame, family: str | None, exclude: Iterable[str]) -> Any:

@@ -67,7 +67,7 @@ def classify_emergence(frame: pd.DataFrame, *, level: float = 0.95, warn: bool =
             intervals.
 
     Source:
-        Section 5: three kinds of growth.
+        The quantitative study of emergence: three kinds of growth.
 
     Example:
         >>> sizes = np.geomspace(1e7, 1e9, 6)
@@ -121,7 +121,7 @@ def steps_curve(N: ArrayLike, c: ArrayLike, alpha: ArrayLike) -> Floats:
         (n,).
 
     Source:
-        Section 5 (theorem on multi-step reasoning).
+        The theorem on the multi-step reasoning hypothesis.
 
     Example:
         >>> F = steps_curve(np.geomspace(1e6, 1e10, 9), [30.0, 4000.0], [0.1, 0.4])
@@ -146,7 +146,7 @@ def circuits_curve(N: ArrayLike, c: ArrayLike, alpha: ArrayLike, sharpness: floa
         (n,).
 
     Source:
-        Section 5 (multiple circuits). The weights are our reading of the soft choice.
+        The multiple circuits hypothesis. The weights are our reading of the soft choice.
 
     Example:
         >>> F = circuits_curve(np.geomspace(1e6, 1e10, 9), [5.0, 4000.0], [0.01, 0.4])

@@ -44,7 +44,7 @@ def pass_rate(
         ValueError: if counts are impossible or the method is unknown.
 
     Source:
-        Section 4: r/K is the maximum-likelihood estimate.
+        The definition of PassUntil: r/K is the maximum-likelihood estimate.
 
     Example:
         >>> pass_rate(2, 401), pass_rate(2, 401, method="unbiased")

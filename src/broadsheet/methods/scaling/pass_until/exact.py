@@ -42,7 +42,7 @@ def exact_pass_probability(
         ValueError: if there is no answer, one stands there twice, or there is no end token.
 
     Source:
-        Section 3: the pass probability as a product of token probabilities.
+        The derivation of the task scaling law: the pass probability as a product of token probabilities.
     """
     from broadsheet.methods.scaling.teacher_forcing import answer_log_probabilities, answer_tokens
 

@@ -2,79 +2,24 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from broadsheet.methods.scaling.generated_tasks import (
-    LADDER,
-    Addition,
-    Decoder,
-    Recall,
-    Task,
-    symbol_tokenizer,
-    trained_decoder,
-)
+from broadsheet.methods._shared.training_cache import kept
+from broadsheet.methods.scaling.generated_tasks import Decoder, symbol_tokenizer
 from broadsheet.methods.scaling.pass_until.sampler import HFSampler
 from broadsheet.methods.scaling.pass_until.until import PassUntil
 from broadsheet.methods.scaling.teacher_forcing import answer_log_probabilities, answer_tokens
 
-if TYPE_CHECKING:
-    from broadsheet.claims import Run
-
-__all__ = ["CAP", "HARD", "SMOOTH", "STEEP", "Plan", "exact_rates", "ladder", "questions", "sampled"]
+__all__ = ["CAP", "exact_rates", "sampled", "share_of_first"]
 
 CAP = 20_000
 """Samples of an item at most."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A task, the shapes trained on it, and how long.
-
-    Args:
-        task: The task.
-        shapes: Shapes of decoders, from small to large.
-        steps: Updates of each, by scale.
-        batch: Questions per update.
-    """
-
-    task: Task
-    shapes: Sequence[dict[str, int]]
-    steps: Mapping[str, int]
-    batch: int = 192
-
-
-STEEP = Plan(Addition(2), LADDER, {"smoke": 20, "laptop": 250, "paper": 2000})
-"""Addition with answers of 3 digits: models find the carry at different sizes."""
-HARD = Plan(Addition(3), LADDER[:2], {"smoke": 20, "laptop": 250, "paper": 2000})
-"""Addition with answers of 4 digits, small models only: a pass in some hundred or thousand samples."""
-SMOOTH = Plan(Recall(1000, 1.0), LADDER, {"smoke": 20, "laptop": 250, "paper": 2000})
-"""Recall of values of keys with a long tail: the larger the model, the further down the tail it reaches."""
-
-
-def questions(task: Task, count: int) -> list[dict[str, Any]]:
-    """Return items for measuring, the same for all models: ``id``, ``prompt``, ``answer``."""
-    prompts, answers = task.draw(np.random.default_rng(20_231_005), count)
-    return [
-        {"id": i, "prompt": p, "answer": a} for i, (p, a) in enumerate(zip(prompts, answers, strict=True))
-    ]
-
-
-def ladder(run: Run, plan: Plan, seed: int) -> list[Decoder]:
-    """Return the trained decoders of a plan, trained now or found in the cache."""
-    import torch
-
-    torch.set_num_threads(1)
-    shapes = plan.shapes if run.scale != "smoke" else plan.shapes[:4]
-    steps = plan.steps[run.scale]
-    return [
-        trained_decoder(plan.task, shape, steps=steps, batch=plan.batch, seed=seed)
-        for shape in run.progress(shapes, label="decoders")
-    ]
 
 
 def exact_rates(decoder: Decoder, items: Sequence[Mapping[str, Any]]) -> np.ndarray:
@@ -88,12 +33,56 @@ def exact_rates(decoder: Decoder, items: Sequence[Mapping[str, Any]]) -> np.ndar
     return np.array([np.exp(values.sum()) for values in logs])
 
 
-def sampled(decoder: Decoder, items: Sequence[Mapping[str, Any]], r: int, seed: int) -> pd.DataFrame:
-    """Run PassUntil on the items, with the exact rate beside each."""
-    sampler = HFSampler(
-        decoder.model, symbol_tokenizer(), max_new_tokens=len(items[0]["answer"]) + 1, strip=False
+def sampled(
+    decoder: Decoder, items: Sequence[Mapping[str, Any]], r: int, seed: int, *, scale: str = "laptop"
+) -> pd.DataFrame:
+    """Run PassUntil on the items, or read their counts from the cache.
+
+    Args:
+        decoder: The model.
+        items: What :func:`~broadsheet.methods.scaling.generated_tasks.questions` returned.
+        r: Passes waited for.
+        seed: Seed of the samples.
+        scale: At smoke scale the cap is a tenth.
+
+    Returns:
+        The table of PassUntil with ``N``, ``exact`` (the true rate) and ``loss`` (``-ln`` of it, that of the answer).
+    """
+    until = PassUntil(
+        _sampler(decoder, items),
+        _passes,
+        r,
+        CAP if scale != "smoke" else CAP // 10,
+        4096,
+        seed=seed,
     )
-    end = symbol_tokenizer().eos_token
-    until = PassUntil(sampler, lambda item, text: text == item["answer"] + end, r, CAP, 4096, seed=seed)
-    table = until.run(items)
-    return table.assign(N=decoder.N, exact=exact_rates(decoder, items))
+    with tempfile.TemporaryDirectory() as folder:
+        journal = Path(folder, "journal.jsonl")
+        # A journal is all that the table needs, so that is what the cache holds.
+        key = {"decoder": decoder.key, "items": [i["prompt"] for i in items], **until.settings}
+        found = kept(key, lambda: _journal(until, items, journal), code=[__package__])
+        journal.write_text(found.value, encoding="utf-8")
+        table = until.run(items, journal=journal)
+    exact = exact_rates(decoder, items)
+    return table.assign(N=decoder.N, exact=exact, loss=-np.log(exact))
+
+
+def _journal(until: PassUntil, items: Sequence[Mapping[str, Any]], file: Path) -> str:
+    until.run(items, journal=file)
+    return file.read_text(encoding="utf-8")
+
+
+def share_of_first(decoder: Decoder, items: Sequence[Mapping[str, Any]], seed: int, count: int) -> np.ndarray:
+    """Return the share of the first ``count`` samples that pass: those that PassUntil draws first, too."""
+    until = PassUntil(_sampler(decoder, items), _passes, count, count, count, seed=seed)
+    return until.run(items)["r"].to_numpy() / count
+
+
+def _sampler(decoder: Decoder, items: Sequence[Mapping[str, Any]]) -> HFSampler:
+    # The end token takes part in the check: a longer number that begins like the answer is wrong.
+    length = len(items[0]["answer"]) + 1
+    return HFSampler(decoder.model, symbol_tokenizer(), max_new_tokens=length, strip=False)
+
+
+def _passes(item: Mapping[str, Any], text: str) -> bool:
+    return bool(text == item["answer"] + symbol_tokenizer().eos_token)

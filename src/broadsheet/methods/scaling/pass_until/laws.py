@@ -57,7 +57,7 @@ class TaskScaling(Law):
         n_censored_: Sizes with a bound only.
 
     Source:
-        Section 4.2, equation of the task scaling law.
+        The task scaling law at the level of the data set.
 
     Example:
         >>> sizes = np.array([3e7, 1e8, 3e8, 1e9])
@@ -88,23 +88,22 @@ class TaskScaling(Law):
         )
 
     def _log_predict(self, theta: Floats, x: Mapping[str, Any]) -> Floats:
-        return -np.exp(theta[:, 0, None] - theta[:, 1, None] * np.log(x["N"]))
+        return np.asarray(-np.exp(theta[:, 0, None] - theta[:, 1, None] * np.log(x["N"])))
 
     def _log_predict_jacobian(self, theta: Floats, x: Mapping[str, Any]) -> tuple[Floats, Floats]:
         f = self._log_predict(theta, x)
         return f, np.stack([f, -f * np.log(x["N"])], axis=-1)
 
     def _starts(self, x: Mapping[str, Any], y: Floats) -> Floats:
-        return np.asarray(self.theta_[None])
+        return np.array(self.theta_[None])
 
-    def fit(
+    def fit(  # type: ignore[override]
         self,
         runs: pd.DataFrame | RunTable,
         y: Any = None,
         *,
         columns: Mapping[str, Hashable] | None = None,
         weights: Any = None,
-        loss_unit: Any = "nats",
         level: float = 0.95,
     ) -> TaskScaling:
         """Fit the line.
@@ -115,7 +114,6 @@ class TaskScaling(Law):
             y: Pass rates, where they do not stand in the table.
             columns: Where ``N``, ``pu``, ``lower`` and ``upper`` stand.
             weights: Not supported: the intervals weigh.
-            loss_unit: Unused.
             level: Level of the intervals.
 
         Returns:
@@ -253,7 +251,7 @@ class TaskScaling(Law):
             index=pd.Index(["c", "alpha"], name="parameter"),
         )
 
-    def plot(
+    def plot(  # type: ignore[override]
         self, ax: Axes | None = None, *, scale: str = "loglog", interval: float | None = 0.95, **_: Any
     ) -> Axes:
         """Plot the measured rates and the law over size.
@@ -275,7 +273,7 @@ class TaskScaling(Law):
         return plot_task_scaling(self, ax, scale=scale, interval=interval)
 
 
-class InstanceTaskScaling(BaseEstimator):
+class InstanceTaskScaling(BaseEstimator):  # type: ignore[misc]
     """One law per item, ``P_s(N) = exp(-c_s N^-alpha_s)``; the data set's value is the mean over items.
 
     Args:
@@ -286,8 +284,9 @@ class InstanceTaskScaling(BaseEstimator):
         n_from_loss_: Values that were estimated from the loss of the reference solution.
 
     Source:
-        Section 4.3 (instance level). How the loss steadies the fits is our reading: where an item did not pass, its
-        ``-ln P`` is that loss plus the item's mean difference where both are known (of all items where they never are).
+        The instance level of the task scaling law. How the loss steadies the fits is our reading: where an
+        item did not pass, its ``-ln P`` is that loss plus the item's mean difference where both are
+        known (that of all items where they never are).
 
     Example:
         >>> rows = [
@@ -343,14 +342,14 @@ class InstanceTaskScaling(BaseEstimator):
         if loss is not None:
             table = self._steady(table, item, rate, loss)
         fitted = []
-        for name, rows in table.groupby(item, sort=False):
+        for label, rows in table.groupby(item, sort=False):
             try:
                 points = read_points(rows, N, rate, level=level, sizes=2)
                 (height, slope), *_ = line_fit(points)
             except ValueError as error:
-                raise ValueError(f"item {name!r}: {error}") from error
+                raise ValueError(f"item {label!r}: {error}") from error
             c = np.exp(height - slope * points.x.mean())
-            fitted.append({"item": name, "c": c, "alpha": -slope, "sizes": int((points.side == 0).sum())})
+            fitted.append({"item": label, "c": c, "alpha": -slope, "sizes": int((points.side == 0).sum())})
         self.items_ = pd.DataFrame(fitted)
         return self
 

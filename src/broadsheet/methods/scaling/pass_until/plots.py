@@ -40,7 +40,7 @@ def plot_task_scaling(
         fitted = law.predict(grid, interval=band)
         ax.plot(grid, shown(fitted["pu"]), color="C1")
         ends = sorted((shown(fitted["lower"]), shown(fitted["upper"])), key=lambda a: a[0])
-        ax.fill_between(grid, *ends, color="C1", alpha=0.18, linewidth=0)
+        ax.fill_between(grid, ends[0], ends[1], color="C1", alpha=0.18, linewidth=0)
     inside = (rate > 0) & (rate < 1)
     ax.plot(n[inside], shown(rate[inside]), "o", color="C0")
     if {"lower", "upper"} <= set(rows.columns):

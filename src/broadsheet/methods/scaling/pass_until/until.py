@@ -49,7 +49,7 @@ class PassUntil:
         ValueError: if an argument is out of range, or the sampler has temperature 0.
 
     Source:
-        Section 4.1: PassUntil.
+        The definition of PassUntil.
 
     Example:
         >>> coin = lambda prompt, n, seed: list(np.random.default_rng(seed).choice(["heads", "tails"], n))
@@ -282,7 +282,7 @@ def dataset_pass_rate(
         ValueError: if an argument is unknown, or unbiased values were asked for with r = 1.
 
     Source:
-        Section 4.1: the mean over items of P(s).
+        The definition of PassUntil: the mean over items of P(s).
     """
     if items not in ("fixed", "resampled"):
         raise ValueError(f"items must be 'fixed' or 'resampled', got {items!r}")
