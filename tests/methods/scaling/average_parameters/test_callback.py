@@ -111,7 +111,7 @@ def test_a_real_training_and_its_resumption_agree(tmp_path):
             use_cpu=True,
             disable_tqdm=True,
         )
-        callback = SparsePretrainingCallback(sparsity=0.75, frequency=2)
+        callback = SparsePretrainingCallback(sparsity=0.75, frequency=1)
         trainer = transformers.Trainer(model=llama(), args=settings, train_dataset=data, callbacks=[callback])
         trainer.train(resume_from_checkpoint=resume)
         assert callback.pruner.live_parameters == callback.pruner.dense_parameters // 4

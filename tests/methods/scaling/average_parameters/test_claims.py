@@ -39,7 +39,8 @@ def test_a_window_of_steps_would_be_refused(monkeypatch):
     right = schedule.continuous_schedule
     monkeypatch.setattr(schedule, "continuous_schedule", lambda s, *_: right(s, unit="steps"))
     claim = module.one_billion_schedule
-    measured = claim(local_run("smoke"))
+    with pytest.warns(schedule.ScheduleWarning, match="of the compute, not from"):
+        measured = claim(local_run("smoke"))
     assert measured.value > 5000
     assert judge(claim, measured, "laptop")[0] is Verdict.NOT_REPRODUCED
 

@@ -10,6 +10,7 @@ from sklearn.exceptions import NotFittedError
 
 from broadsheet.methods.scaling.average_parameters import AverageParameters, continuous_schedule
 from broadsheet.methods.scaling.chinchilla import Chinchilla
+from broadsheet.methods.scaling.identification import NotIdentified
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +47,12 @@ def test_other_counts_do_not_fit(runs):
 
 def test_a_table_of_equal_tokens_holds_the_token_term(runs):
     table = runs[runs["D"] == 1e9]
-    law = AverageParameters(fixed={"B": 1e-9, "beta": 1.0}).fit(table)
-    assert law.params_["alpha"] == pytest.approx(0.35, rel=1e-3)
-    assert law.params_["E"] == pytest.approx(1.8 + 2100 / 1e9**0.37, rel=1e-3)
+    with pytest.raises(NotIdentified, match="D"):
+        AverageParameters().fit(table)
+    law = AverageParameters(fixed={"B": 2100, "beta": 0.37}).fit(table)
+    assert law.params_ == pytest.approx(
+        {"A": 480, "B": 2100, "E": 1.8, "alpha": 0.35, "beta": 0.37}, rel=1e-3
+    )
 
 
 def test_equal_compute(runs):

@@ -57,7 +57,7 @@ def draw_counts(figure: Figure, dense: pd.DataFrame, sparse: pd.DataFrame) -> No
         for column, word in _COUNTS:
             at = (float(run[column]), loss)
             ax.plot(*at, "s", color=color, markerfacecolor=color if column == "average" else "none")
-            ax.annotate(word, at, (0, 7), textcoords="offset points", ha="center", size="small", color=ink)
+            ax.annotate(word, at, (0, -15), textcoords="offset points", ha="center", size="small", color=ink)
         name, at = f"{run['sparsity']:.0%} sparse", (float(run["initial"]), loss)
         ax.annotate(name, at, (8, -4), textcoords="offset points", color=color)
     ax.set_xscale("log")

@@ -18,7 +18,7 @@ class AverageParameters(Chinchilla):
 
     A dense run's mean is its parameter count, so dense and sparse runs stand in one table and share five constants.
     Count the prunable weights (those of the linear layers) in all of them alike. If all runs saw the same number of
-    tokens, hold the token term: ``fixed={"B": 1e-9, "beta": 1.0}``.
+    tokens, hold ``B`` and ``beta`` with ``fixed``, or fit :class:`PowerLaw` to the mean counts instead.
 
     Args:
         loss: See :class:`Law`.

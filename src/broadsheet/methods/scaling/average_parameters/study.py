@@ -201,8 +201,8 @@ def position(runs: pd.DataFrame, sparsity: float) -> float:
 def residual_sd(runs: pd.DataFrame, count: str) -> float:
     """Return how far the losses of dense and sparse runs lie from one power law of a count.
 
-    The runs saw the same number of tokens, so the law's token term is held and three constants are fitted, by least
-    squares on the logarithm. Where they do not show the irreducible loss, two are.
+    The runs saw the same number of tokens, so the law's token term is one with E, and three constants are fitted, by
+    least squares on the logarithm. Where the runs do not show E, two are.
 
     Args:
         runs: Rows of :func:`trained`, of one seed.
@@ -211,16 +211,15 @@ def residual_sd(runs: pd.DataFrame, count: str) -> float:
     Returns:
         The standard deviation of the residuals of the logarithm of the loss.
     """
-    from broadsheet.methods.scaling.average_parameters.law import AverageParameters
     from broadsheet.methods.scaling.identification import NotIdentified, ScalingWarning
+    from broadsheet.methods.scaling.power import PowerLaw
 
     table = runs[runs["name"].isin(["dense", "25-75"])]
-    table = table.assign(N=table[count], D=table["tokens"])[["N", "D", "loss"]]
-    held = {"B": 1e-9, "beta": 1.0}
+    table = table.assign(N=table[count])[["N", "loss"]]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ScalingWarning)  # about constants, of which none is reported
         try:
-            law = AverageParameters(loss="mse", fixed=held).fit(table)
+            law = PowerLaw(loss="mse").fit(table)
         except NotIdentified:
-            law = AverageParameters(loss="mse", fixed=held | {"E": 1e-9}).fit(table)
+            law = PowerLaw(offset=False, loss="mse").fit(table)
     return float(np.sqrt(np.sum(law.residuals_**2) / (len(table) - 3)))
