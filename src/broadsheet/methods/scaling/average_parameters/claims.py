@@ -170,8 +170,8 @@ def mean_count_decides(run: Run) -> Measured:
 def one_law_for_both(run: Run) -> Measured:
     """Fits E + A / N**alpha to the dense and sparse losses of a seed, with three meanings of N.
 
-    All runs saw the same number of tokens, so the law's token term is one with E. Below 0.7 the residual variance is less
-    than half of that with the best other meaning of N; 1 means that the mean count is no better.
+    All runs saw the same number of tokens, so the law's token term is one with E. Below 0.7 the residual variance is
+    less than half of that with the best other meaning of N; 1 means that the mean count is no better.
     """
     from broadsheet.methods.scaling.average_parameters import study
 
