@@ -115,7 +115,7 @@ def _newton(
     damping, growth = np.full(m, 1e-2), np.full(m, 4.0)
     rounding = objective.floor
     converged = np.zeros(m, bool)
-    active = np.flatnonzero(np.isfinite(value))
+    active = np.flatnonzero(_finite(here))
     iteration = 0
     while len(active) and iteration < max_iter:
         iteration += 1
@@ -127,8 +127,7 @@ def _newton(
         trial = theta[active] + step
         there = objective.of(active).derivatives(trial, smooth)
         gained = value[active] - there.value
-        finite = np.isfinite(there.value) & np.isfinite(there.gradient).all(axis=1)
-        finite &= np.isfinite(there.hessian).all(axis=(1, 2))
+        finite = _finite(there)
         floor = 1e-15 * np.abs(value[active])
         good = finite & (gained >= -floor) & (gained >= 1e-4 * promised - floor)
         taken = active[good]
@@ -148,6 +147,12 @@ def _newton(
     return Optima(theta, value, converged, iteration)
 
 
+def _finite(at: Derivatives) -> np.ndarray:
+    """Return (m,) which members have a finite value and finite derivatives."""
+    fine = np.isfinite(at.value) & np.isfinite(at.gradient).all(axis=1)
+    return fine & np.isfinite(at.hessian).all(axis=(1, 2)) & np.isfinite(at.metric).all(axis=(1, 2))
+
+
 def _step(at: Derivatives, movable: np.ndarray, damping: Floats) -> tuple[Floats, Floats]:
     """Return (m, k) damped Newton steps, and what they promise to gain."""
     pair = movable[:, :, None] & movable[:, None, :]
@@ -160,7 +165,8 @@ def _step(at: Derivatives, movable: np.ndarray, damping: Floats) -> tuple[Floats
     scaled = metric * scale[:, :, None] * scale[:, None, :]
     scaled = np.where(pair, scaled, eye)
     spread, axes = np.linalg.eigh(scaled)
-    spread = np.maximum(spread, 1e-10 * spread[:, -1:])
+    top = spread[:, -1:]
+    spread = np.maximum(spread, np.where(top > 0, 1e-10 * top, 1.0))  # no slope at all: any metric will do
     whiten = scale[:, :, None] * axes / np.sqrt(spread)[:, None, :]
     whiten *= movable[:, :, None]
     seen = whiten.transpose(0, 2, 1) @ at.hessian @ whiten
