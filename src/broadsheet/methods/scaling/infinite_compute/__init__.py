@@ -22,8 +22,8 @@ _NAMES = {
     ],
     "curve": ["EnsembleCurve", "ensemble_curve"],
     "ensemble": ["LogitEnsemble"],
-    "search": ["DataConstrainedSearch", "SearchWarning"],
-    "training": ["distill", "double_epochs_half_decay", "sample_text", "train_ensemble"],
+    "search": ["DataConstrainedSearch", "SearchWarning", "double_epochs_half_decay"],
+    "training": ["distill", "sample_text", "train_ensemble"],
 }
 __getattr__, __dir__, _ = lazy_loader.attach(__name__, submod_attrs=_NAMES)
 
@@ -58,10 +58,13 @@ if TYPE_CHECKING:
     )
     from broadsheet.methods.scaling.infinite_compute.curve import EnsembleCurve, ensemble_curve
     from broadsheet.methods.scaling.infinite_compute.ensemble import LogitEnsemble
-    from broadsheet.methods.scaling.infinite_compute.search import DataConstrainedSearch, SearchWarning
+    from broadsheet.methods.scaling.infinite_compute.search import (
+        DataConstrainedSearch,
+        SearchWarning,
+        double_epochs_half_decay,
+    )
     from broadsheet.methods.scaling.infinite_compute.training import (
         distill,
-        double_epochs_half_decay,
         sample_text,
         train_ensemble,
     )

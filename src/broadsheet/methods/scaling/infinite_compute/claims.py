@@ -213,7 +213,7 @@ def published_member_settings(run: Run) -> Measured:
     The authors' 4 sizes at 4 numbers of tokens; a decay of 0.1 is not halved. Settings agree or do not.
     """
     from broadsheet.methods.scaling.infinite_compute.published import MEMBER_SETTINGS, TUNED_SETTINGS
-    from broadsheet.methods.scaling.infinite_compute.training import double_epochs_half_decay
+    from broadsheet.methods.scaling.infinite_compute.search import double_epochs_half_decay
 
     agree = 0
     for where, (epochs, lr, decay) in TUNED_SETTINGS.items():

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-__all__ = ["DataConstrainedSearch", "SearchWarning"]
+__all__ = ["DataConstrainedSearch", "SearchWarning", "double_epochs_half_decay"]
 
 Settings = dict[str, float]
 Key = tuple[float, ...]
@@ -18,6 +18,37 @@ Key = tuple[float, ...]
 
 class SearchWarning(UserWarning):
     """The search ended without a certificate, or at the edge of its grid."""
+
+
+def double_epochs_half_decay(best: Mapping[str, float], *, least_decay: float = 0.1) -> dict[str, float]:
+    """Turn the best settings of one model into settings for members of a large ensemble.
+
+    A member may overfit more than a lone model: what members disagree on averages out.
+
+    Args:
+        best: Settings with ``epochs`` and ``weight_decay``; others stay as they are.
+        least_decay: Decay below which it is not halved further.
+
+    Returns:
+        The settings with twice the epochs and half the decay.
+
+    Raises:
+        ValueError: if one of the two is missing or out of range.
+
+    Example:
+        >>> double_epochs_half_decay({"lr": 3e-3, "epochs": 16, "weight_decay": 1.6})
+        {'lr': 0.003, 'epochs': 32, 'weight_decay': 0.8}
+
+    Source:
+        Section on tuning members: the limit of many members.
+    """
+    for name in ("epochs", "weight_decay"):
+        value = best.get(name)
+        if value is None or not value >= 0 or (name == "epochs" and value == 0):
+            raise ValueError(f"best must give {name} as a positive number, got {value!r}")
+    decay = best["weight_decay"]
+    halved = max(decay / 2, min(decay, least_decay))
+    return {**best, "epochs": best["epochs"] * 2, "weight_decay": halved}
 
 
 class DataConstrainedSearch:

@@ -14,40 +14,9 @@ from torch.nn import functional as F
 from broadsheet.methods._shared.ngram_mlp import DivergedError, StackedAdamW, cosine_schedule
 from broadsheet.methods.scaling.infinite_compute.ensemble import logits_of
 
-__all__ = ["distill", "double_epochs_half_decay", "sample_text", "train_ensemble"]
+__all__ = ["distill", "sample_text", "train_ensemble"]
 
 Vary = Literal["both", "init", "order"]
-
-
-def double_epochs_half_decay(best: Mapping[str, float], *, least_decay: float = 0.1) -> dict[str, float]:
-    """Turn the best settings of one model into settings for members of a large ensemble.
-
-    A member may overfit more than a lone model: what members disagree on averages out.
-
-    Args:
-        best: Settings with ``epochs`` and ``weight_decay``; others stay as they are.
-        least_decay: Decay below which it is not halved further.
-
-    Returns:
-        The settings with twice the epochs and half the decay.
-
-    Raises:
-        ValueError: if one of the two is missing or out of range.
-
-    Example:
-        >>> double_epochs_half_decay({"lr": 3e-3, "epochs": 16, "weight_decay": 1.6})
-        {'lr': 0.003, 'epochs': 32, 'weight_decay': 0.8}
-
-    Source:
-        Section on tuning members: the limit of many members.
-    """
-    for name in ("epochs", "weight_decay"):
-        value = best.get(name)
-        if value is None or not value >= 0 or (name == "epochs" and value == 0):
-            raise ValueError(f"best must give {name} as a positive number, got {value!r}")
-    decay = best["weight_decay"]
-    halved = max(decay / 2, min(decay, least_decay))
-    return {**best, "epochs": best["epochs"] * 2, "weight_decay": halved}
 
 
 def train_ensemble(
