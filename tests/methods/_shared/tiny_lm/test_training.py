@@ -356,3 +356,25 @@ def test_evaluation_leaves_the_mode_alone() -> None:
     model = dropping().train()
     assert evaluate(model, SOURCE, tokens=400, context=20) == evaluate(model, SOURCE, tokens=400, context=20)
     assert model.training
+
+
+def test_a_checkpoint_that_breaks_off_leaves_the_one_before(tmp_path, monkeypatch) -> None:
+    given = {**QUICK, "steps": 9, "checkpoint_every": 3, "checkpoint": tmp_path / "run.pt"}
+    whole = train(fresh(), SOURCE, steps=9, **QUICK)
+    save, calls = torch.save, []
+
+    def broken(state: dict, path) -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            path.write_bytes(b"half of it")
+            raise OSError("No space left on device")
+        save(state, path)
+
+    monkeypatch.setattr(torch, "save", broken)
+    with pytest.raises(OSError, match="No space left"):
+        train(fresh(), SOURCE, **given)
+    assert [file.name for file in tmp_path.iterdir()] == ["run.pt"]
+    steps: list[int] = []
+    resumed = train(fresh(), SOURCE, callback=lambda step, *_: steps.append(step), **given)
+    assert steps == [3, 4, 5, 6, 7, 8]
+    assert same(whole.model, resumed.model)
