@@ -69,27 +69,16 @@ def draw_optimum(figure: Figure, table: pd.DataFrame) -> None:
         markerfacecolor="none",
     )
     ax.set_yticks(place, list(table.index))
-    top = int(np.argmax(table["measured"].to_numpy()))
-    end = float(table["measured"].iloc[top])
-    ax.text(
-        end / 2,
-        place[top] + 0.2,
-        "RegMix (open circle: published)",
-        color=mpl.rcParams["figure.facecolor"],
-        ha="center",
-        va="center",
-        size="small",
-    )
-    prior = float(table["prior"].iloc[top])
-    ax.annotate(
-        "share of the Pile",
-        (prior, place[top] - 0.2),
-        (6, 0),
-        textcoords="offset points",
-        va="center",
-        color="C1",
-        size="small",
-    )
+    for number, text in enumerate(("RegMix (open circles: published)", "tokens of the Pile")):
+        ax.text(
+            0.97,
+            0.3 - 0.07 * number,
+            text,
+            color=f"C{number}",
+            ha="right",
+            transform=ax.transAxes,
+            weight="bold",
+        )
     ax.set_xlabel("share of training tokens")
 
 
@@ -101,13 +90,16 @@ def draw_learning_curve(figure: Figure, curve: pd.DataFrame) -> None:
         middle = groups.mean()
         ax.fill_between(middle.index, groups.min(), groups.max(), color=f"C{number}", alpha=0.15, linewidth=0)
         ax.plot(middle.index, middle, "o-", color=f"C{number}", markersize=4)
-        at = middle.index[len(middle) // 2]
+        # Labels stand where the curves part: at the left end for trees, on the way, at the right end.
+        place = (0, (len(middle) - 1) // 3, len(middle) - 1)[number % 3]
+        offset, side = ((10, -3), "left") if number < 2 else ((0, -14), "right")
         ax.annotate(
             str(name),
-            (at, middle[at]),
-            (6, -12),
+            (middle.index[place], middle.iloc[place]),
+            offset,
             textcoords="offset points",
             color=f"C{number}",
+            ha=side,
             size="small",
         )
     ax.set_xscale("log", base=2)
@@ -127,5 +119,4 @@ def draw_arms(figure: Figure, table: pd.DataFrame) -> None:
         place = np.full(len(losses), len(rows) - 1 - number)
         ax.plot(losses, place, "o", color="C0" if arm == "regmix" else "C1", alpha=0.7, clip_on=False)
     ax.set_yticks(np.arange(len(rows))[::-1], rows)
-    ax.set_xscale("log")
     ax.set_xlabel("loss of the large model on the target domain (nats per character)")
