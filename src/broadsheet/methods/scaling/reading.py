@@ -140,7 +140,12 @@ def new_inputs(law: Law, new: Any, inputs: Mapping[str, Any]) -> tuple[dict[str,
             raise ValueError(
                 f"{unknown[0]!r} is no input of {type(law).__name__}; it reads {', '.join(names)}"
             )
-        new = pd.DataFrame({k: np.atleast_1d(v) for k, v in inputs.items()})
+        given = {k: np.atleast_1d(v) for k, v in inputs.items()}
+        rows = max(len(v) for v in given.values())
+        for name, values in given.items():
+            if values.ndim != 1 or len(values) not in (1, rows):
+                raise ValueError(f"{name} must be one value or {rows}, one per row, got shape {values.shape}")
+        new = pd.DataFrame({k: np.broadcast_to(v, rows) for k, v in given.items()})
     elif not isinstance(new, pd.DataFrame | RunTable):
         values = np.atleast_1d(np.asarray(new, float))
         if len(names) != 1 or values.ndim != 1:

@@ -159,7 +159,7 @@ def covariance(law: Law, group: str | None = None) -> Floats:
     bread = np.linalg.pinv((jacobian * (weights * bend)[:, None]).T @ jacobian, hermitian=True)
     n, k = jacobian.shape
     if group is None:
-        meat = (jacobian * (weights**2 * square)[:, None]).T @ jacobian
+        meat = (jacobian * (weights * square)[:, None]).T @ jacobian
     else:
         codes = _codes(law, group)
         score = np.zeros((codes.max() + 1, k))
@@ -180,16 +180,18 @@ def _scaled_jacobian(law: Law) -> Floats:
 
 
 def _spread(law: Law) -> tuple[float, float]:
-    """Return the mean curvature of the loss at the residuals, and the mean squared slope per free row."""
+    """Return the mean curvature of the loss at the residuals, and the mean weighted squared slope.
+
+    Weights are taken as relative inverse variances of the slopes.
+    """
     r = law.residuals_
     n, k = len(r), int(law._free().sum())
     psi = law._objective()._pieces(r[None], 0.0)[1][0]
     weights = law.rows_.weights if law.rows_.weights is not None else np.ones(n)
     share = weights / weights.sum()
-    square = float((share * psi**2).sum()) * n / max(n - k, 1)
+    square = float((weights * psi**2).sum()) / max(n - k, 1)
     if law.loss == "mse":
-        # Weights are taken as relative inverse variances.
-        return 1.0, float((weights * r**2).sum()) / max(n - k, 1) / float(weights.mean() if n else 1.0)
+        return 1.0, square
     # The slope's expected change with a shift of the residuals, over a window that holds enough of them.
     window = max(law.delta if law.loss == "huber" else 0.0, 0.5 * _robust_sd(r) * n ** (-0.2))
     up = law._objective()._pieces(r[None] + window, 0.0)[1][0]
