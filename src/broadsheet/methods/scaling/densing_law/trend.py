@@ -124,7 +124,7 @@ class DensingTrend(BaseEstimator):  # type: ignore[misc]
         self.doubling_days_ = doubling_time(self.A_)
 
     def _dates(self, frame: pd.DataFrame, date: str, today: dt.date | None) -> pd.Series:
-        when = pd.to_datetime(column(frame, date), errors="coerce")
+        when = pd.to_datetime(column(frame, date), errors="coerce", format="mixed")
         unread = np.flatnonzero(when.isna())
         if len(unread):
             raise ValueError(

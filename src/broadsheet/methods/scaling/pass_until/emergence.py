@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.special import softmax
+from scipy.special import log_softmax, logsumexp
 from scipy.stats import norm
 from scipy.stats import t as student_t
 
-from broadsheet.methods.scaling.pass_until.points import Floats, curve, line_fit, read_points
+from broadsheet.methods.scaling.pass_until.points import Floats, line_fit, read_points
 
 __all__ = ["Emergence", "UndeterminedWarning", "circuits_curve", "classify_emergence", "steps_curve"]
 
@@ -156,5 +156,5 @@ def circuits_curve(N: ArrayLike, c: ArrayLike, alpha: ArrayLike, sharpness: floa
     nats = np.exp(
         np.log(np.asarray(c, float)) - np.outer(np.log(np.asarray(N, float)), np.asarray(alpha, float))
     )
-    weights = softmax(-sharpness * nats, axis=1)
-    return np.asarray(curve((weights * np.exp(-nats)).sum(axis=1)))
+    logs = logsumexp(log_softmax(-sharpness * nats, axis=1) - nats, axis=1)
+    return np.asarray(np.log(-logs))

@@ -19,6 +19,7 @@ from broadsheet.methods.scaling.objective import Floats, LossName, Space
 from broadsheet.methods.scaling.pass_until.emergence import Emergence, classify_emergence
 from broadsheet.methods.scaling.pass_until.points import (
     Points,
+    curve,
     inverse_curve,
     line_fit,
     read_points,
@@ -285,7 +286,7 @@ class InstanceTaskScaling(BaseEstimator):  # type: ignore[misc]
 
     Source:
         The instance level of the task scaling law. How the loss steadies the fits is our reading: where an
-        item did not pass, its ``-ln P`` is that loss plus the item's mean difference where both are
+        item never passed, or always, its F is the logarithm of that loss plus the item's mean difference where both are
         known (that of all items where they never are).
 
     Example:
@@ -320,7 +321,7 @@ class InstanceTaskScaling(BaseEstimator):  # type: ignore[misc]
             N: Column of parameters.
             rate: Column of pass rates.
             loss: Column of the loss of the reference solution, summed over its tokens, nats; it stands in where nothing
-                passed. Without it such a value is bounded by its interval.
+                or everything passed. Without it such a value is a bound.
             level: Level of the intervals ``lower`` and ``upper``, where there are any.
 
         Returns:
@@ -360,15 +361,16 @@ class InstanceTaskScaling(BaseEstimator):  # type: ignore[misc]
             raise ValueError(
                 f"column {loss!r}: losses must be positive and finite, got {nats[bad]:g} in row {bad}"
             )
-        passed = (p > 0) & (p < 1)
-        with np.errstate(divide="ignore"):
-            gap = pd.Series(np.where(passed, -np.log(p) - nats, np.nan))
+        between = (p > 0) & (p < 1)
+        # On the F scale, so that the stand-in is a rate whatever the shift.
+        gap = pd.Series(np.where(between, curve(p), np.nan) - np.log(nats))
         shift = gap.groupby(table[item]).transform("mean").fillna(gap.mean()).fillna(0.0).to_numpy()
-        stand_in = np.exp(-np.maximum(nats + shift, 1e-9))
-        self.n_from_loss_ = int((p == 0).sum())
-        out = table.assign(**{rate: np.where(p == 0, stand_in, p)})
+        stand_in = np.clip(inverse_curve(np.log(nats) + shift), 1e-300, 1.0 - 1e-12)
+        self.n_from_loss_ = int((~between).sum())
+        out = table.assign(**{rate: np.where(between, p, stand_in)})
         if {"lower", "upper"} <= set(out.columns):
-            # What was never seen to pass may pass less often than the cap can tell, but not more often.
+            # What never passed, or always, was not resolved by sampling: the interval yields to the stand-in.
+            out["lower"] = np.minimum(out["lower"], out[rate])
             out["upper"] = np.maximum(out["upper"], out[rate])
         return out
 
