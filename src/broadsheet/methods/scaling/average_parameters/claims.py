@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from broadsheet.claims import Measured, Run, above, at_most, below, claim, within
+from broadsheet.claims import Measured, Run, above, at_most, below, between, claim, within
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,7 +21,7 @@ TRAINING: dict[str, Any] = {
         "smoke",
         "laptop",
     ),  # at the authors' scale these are 80 trainings of up to 1 billion parameters
-    "seeds": {"laptop": 3},
+    "seeds": {"laptop": 4},  # one training differs from another by some 0.03 nats
     "minutes": {"smoke": 2.0, "laptop": 15.0},
 }
 
@@ -115,27 +115,27 @@ def compute_at_the_end_of_pruning(run: Run) -> Measured:
 
 @claim(
     "A sparse run's loss is that of a dense model of its **mean** parameter count",
-    published=0.0,
+    published=None,
     unit="of the way between the dense losses at its initial and final count",
     where="Abstract",
     kind="scaled",
-    holds=at_most(0.25),
+    holds=between(-0.25, 0.25),
     **TRAINING,
 )
 def mean_count_decides(run: Run) -> Measured:
     """Trains a tiny character model dense at four widths, and sparse at 50 % and 75 % from the widest.
 
-    The value is the larger distance of the two sparse losses from the dense curve, read at the mean count, in units of
-    the dense losses' difference between the sparse run's final and initial count. At 1 any of the three counts would
-    do as well; a quarter tells the mean count from the other two. Dense models differ in heads and feed-forward only,
-    so that the embedding is the same in all.
+    The value is how far a sparse loss lies above the dense curve, read at the mean count, in units of the dense losses'
+    difference between the sparse run's final and initial count; of the two sparsities the one further off counts.
+    Were it the final count that decides, the value would be near 0.45, were it the initial one, near -0.55; a quarter
+    is half of the way. Dense models differ in heads and feed-forward only: the embedding is the same in all.
     """
     from broadsheet.methods.scaling.average_parameters import figures, study
 
     runs = study.trained(run)
     by_seed = {s: [study.position(group, s) for _, group in runs.groupby("seed")] for s in study.SPARSITIES}
     means = {s: sum(values) / len(values) for s, values in by_seed.items()}
-    largest = [max(map(abs, both)) for both in zip(*by_seed.values(), strict=True)]
+    furthest = max(means, key=lambda s: abs(means[s]))
     shown = runs.groupby(["name", "sparsity", "initial"], as_index=False)[["average", "final", "loss"]].mean()
     dense, sparse = shown[shown["name"] == "dense"], shown[shown["name"] == "25-75"]
 
@@ -154,7 +154,7 @@ def mean_count_decides(run: Run) -> Measured:
         f"{mean:+.2f} at {s:.0%} sparsity" for s, mean in means.items()
     )
     parts = {f"signed_at_{s:g}": values for s, values in by_seed.items()}
-    return Measured.over_seeds(largest, note=f"{note}.", parts=parts)
+    return Measured.over_seeds(by_seed[furthest], note=f"{note}.", parts=parts)
 
 
 @claim(
