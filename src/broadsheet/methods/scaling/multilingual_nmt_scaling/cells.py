@@ -21,7 +21,7 @@ FractionForm = Literal["free", "power", "linear"]
 Indices = np.ndarray
 LARGEST_SHAPE = 3.0
 """Upper bound of c2 and c3: beyond it the synergy would touch a narrow range of weights only."""
-_GRID = np.concatenate([np.geomspace(1e-3, 0.1, 12), np.linspace(0.15, 0.95, 17)])
+_GRID = np.linspace(0.0, 0.99, 34)  # from a task's smallest weight up to 1
 _DIGITS = 9  # weights that agree to so many digits are the same
 _MEANING = {
     "beta": "factor of the power of N",
@@ -157,6 +157,7 @@ class Cells:
         index: Position of each parameter by (kind, task, weight); None stands for "all".
         shared: Kinds (alpha, L_inf) that do not depend on the weight.
         common_f: Whether c1, c2 and c3 are the same for all tasks.
+        least: Smallest weight in the table that a c1, by its position, acts on.
     """
 
     tasks: tuple[Hashable, ...]
@@ -165,6 +166,7 @@ class Cells:
     index: dict[tuple[str, Hashable, float | None], int]
     shared: frozenset[str]
     common_f: bool
+    least: dict[int, float] = field(default_factory=dict)
     _last: tuple[Any, _Row] | None = field(default=None, repr=False)
 
     @classmethod
@@ -183,11 +185,18 @@ class Cells:
                 keys += [(kind, name, None) for kind in _shapes(f)]
         if f != "free" and common_f:
             keys += [(kind, None, None) for kind in _shapes(f)]
+        positive = ("beta", "L_inf", "c1") if f == "linear" else ("beta", "L_inf")
         made = tuple(
-            Parameter(_name(*key), "log" if key[0] in ("beta", "L_inf") else "identity", _MEANING[key[0]])
+            Parameter(_name(*key), "log" if key[0] in positive else "identity", _MEANING[key[0]])
             for key in keys
         )
-        return cls(tasks, f, made, {key: i for i, key in enumerate(keys)}, shared, common_f)
+        index = {key: i for i, key in enumerate(keys)}
+        least = {
+            place: float(p[(task == owner) | (owner is None)].min())
+            for (kind, owner, _), place in index.items()
+            if kind == "c1"
+        }
+        return cls(tasks, f, made, index, shared, common_f, least)
 
     def has(self, task: Hashable, p: float) -> bool:
         """Tell whether a free factor was fitted for this task and weight."""
@@ -201,31 +210,35 @@ class Cells:
     def neutral_shapes(self, theta: Floats, x: Mapping[str, Any]) -> list[int]:
         """Return where the c's of tasks stand whose f is p to within 1e-4 of itself in every row."""
         found: list[int] = []
-        if self.f != "power":
+        if self.f == "free":
             return found
         rows = self._rows(x)
         for index in {tuple(c) for c in rows.c.tolist()}:
-            p = rows.p[(rows.c == index).all(axis=1)]
+            p = rows.p[np.all(rows.c == np.array(index), axis=1)]
             f = fraction(self.f, [np.asarray(theta[i]) for i in index], p)
             if (np.abs(f - p) <= 1e-4 * p).all():
                 found += index
         return found
 
     def at_bounds(self, theta: Floats, y: Floats) -> tuple[str, ...]:
-        """Return the names of parameters at a bound: c2 and c3 within 0.1 % of an end, L_inf below 1e-6 of any loss."""
+        """Return the names of parameters at a bound.
+
+        They are c2 and c3 within 0.1 % of an end, L_inf below 1e-6 of any loss, and a linear f's c1 below 1e-6.
+        """
         found = []
         for parameter, value in zip(self.parameters, theta, strict=True):
             shape = parameter.name.startswith(("c2", "c3")) and abs(value) > np.log(999.0)
             floor = parameter.name.startswith("L_inf") and value < np.log(1e-6 * y.min())
-            if shape or floor:
+            none = self.f == "linear" and parameter.name.startswith("c1") and value < np.log(1e-6)
+            if shape or floor or none:
                 found.append(parameter.name)
         return tuple(found)
 
     def fraction(self, theta: Floats, task: Hashable, p: Floats) -> Floats:
         """Return f(p) for one (k,) theta."""
         if self.f != "free":
-            c = theta[self.fraction_index(task)]
-            return np.asarray(fraction(self.f, [np.asarray(v) for v in c], p))
+            c = [np.asarray(v) for v in theta[self.fraction_index(task)]]
+            return np.asarray(np.maximum(fraction(self.f, c, p), 1e-3 * p))
         alpha = theta[self.index["alpha", task, None]]
         first = theta[self.index["beta", task, 1.0]]
         other = theta[np.array([self._find("beta", task, w) for w in p.ravel()], dtype=int)].reshape(p.shape)
@@ -271,18 +284,36 @@ class Cells:
         if self.f != "free":
             c = [theta[:, rows.c[:, j]] for j in range(rows.c.shape[1])]
             fine = self._positive(theta, rows)
-            with np.errstate(invalid="ignore", divide="ignore"):
-                log_size = np.where(fine, log_size + np.log(fraction(self.f, c, rows.p)), np.nan)
+            # Below the smallest weight of the fit f may fall under 0: the loss is large there, not infinite.
+            f = np.maximum(fraction(self.f, c, rows.p), 1e-3 * rows.p)
+            log_size = np.where(fine, log_size + np.log(f), np.nan)
         power = theta[:, rows.beta] - theta[:, rows.alpha] * log_size
         return power, theta[:, rows.floor], log_size
 
     def _positive(self, theta: Floats, rows: _Row) -> np.ndarray:
-        """Tell, (m, n), whether a row's f is above 0 at every weight, of the table or not: else it is no fraction."""
+        """Tell, (m, n), whether a row's f is above 0 from its task's smallest weight to 1: else it is no fraction."""
         fine = np.ones((len(theta), len(rows.p)), bool)
         for index in {tuple(c) for c in rows.c.tolist()}:
-            values = fraction(self.f, [theta[:, [i]] for i in index], _GRID)
-            fine[:, (rows.c == index).all(axis=1)] = (values > 0).all(axis=1)[:, None]
+            least = self.least[index[0]]
+            values = fraction(self.f, [theta[:, [i]] for i in index], least + (1.0 - least) * _GRID)
+            mine = np.all(rows.c == np.array(index), axis=1)
+            fine[:, mine] = np.all(values > 0, axis=1, keepdims=True)
         return fine
+
+    def blocks(self, x: Mapping[str, Any]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return rows (n,) and parameters (k,) that have nothing to do with the others, as masks."""
+        task, p = np.asarray(x["task"]), np.round(np.asarray(x["p"], float), _DIGITS)
+        if self.common_f:
+            return [(np.ones(len(p), bool), np.ones(len(self.parameters), bool))]
+        apart = self.f == "free" and not self.shared
+        keys = [(name, w) for name in self.tasks for w in (np.unique(p[task == name]) if apart else [None])]
+        return [
+            (
+                (task == name) & ((p == w) | (w is None)),
+                np.array([owner == name and (w is None or at == w) for _, owner, at in self.index]),
+            )
+            for name, w in keys
+        ]
 
     def jacobian(self, theta: Floats, x: Mapping[str, Any]) -> tuple[Floats, Floats]:
         """Return (m, n) log-predictions and their (m, n, k) derivatives."""
@@ -363,8 +394,13 @@ def unbounded(c: Any) -> Floats:
 
 
 def fraction(f: FractionForm, c: Sequence[Floats], p: Floats) -> Floats:
-    """Return f(p); c holds c1 and the log ratios of c2 and c3."""
-    return np.asarray(p + c[0] * _bump(f, c, p)[0])
+    """Return f(p); c holds c1 (its logarithm for a linear f) and the log ratios of c2 and c3."""
+    return np.asarray(p + _size(f, c) * _bump(f, c, p)[0])
+
+
+def _size(f: FractionForm, c: Sequence[Floats]) -> Floats:
+    """Return c1; a linear f has its logarithm in theta, since f(0) = c1 must not be below 0."""
+    return np.exp(c[0]) if f == "linear" else c[0]
 
 
 def _bump(f: FractionForm, c: Sequence[Floats], p: Floats) -> tuple[Floats, list[Floats]]:
@@ -382,13 +418,14 @@ def _bump(f: FractionForm, c: Sequence[Floats], p: Floats) -> tuple[Floats, list
 def _fraction_derivatives(
     f: FractionForm, c: Sequence[Floats], p: Floats
 ) -> tuple[list[Floats], list[list[Floats]]]:
-    """Return first and second derivatives of log f(p) by c1 and the log ratios of c2 and c3, each (m, n)."""
+    """Return first and second derivatives of log f(p) by the c's as they stand in theta, each (m, n)."""
     g, logs = _bump(f, c, p)
-    value = p + c[0] * g
-    slope = [g / value]
+    synergy = _size(f, c) * g
+    value = p + synergy
     if f == "linear":
-        return slope, [[-(slope[0] ** 2)]]
-    synergy = c[0] * g
+        one = synergy / value
+        return [one], [[one - one**2]]
+    slope = [g / value]
     first, again = [], []  # derivatives of log g
     for log, theta in zip(logs, c[1:], strict=True):
         size = bounded(theta)

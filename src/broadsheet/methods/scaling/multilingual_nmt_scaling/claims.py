@@ -62,7 +62,12 @@ def parameter_counts(run: Run) -> Measured:
 
     agree, parts = 0, {}
     for layers, width, heads, published, _ in run.progress(PUBLISHED_SIZES, label="sizes"):
-        shape = {"num_layers": layers, "num_decoder_layers": layers, "d_model": width, "num_heads": heads}
+        shape: dict[str, Any] = {
+            "num_layers": layers,
+            "num_decoder_layers": layers,
+            "d_model": width,
+            "num_heads": heads,
+        }
         config = T5Config(
             **shape, d_kv=width // heads, d_ff=4 * width, feed_forward_proj="gated-gelu", vocab_size=64
         )
@@ -258,9 +263,9 @@ def joint_law_is_not_rejected(run: Run) -> Measured:
     points, lines = [], []
     for direction, group in table.groupby("direction", sort=False):
         law = study.fitted(group)
-        method = run.pick(smoke="F", laptop="bootstrap", paper="bootstrap")
+        method: Any = run.pick(smoke="F", laptop="bootstrap", paper="bootstrap")
         tested = law.test_shared_exponent(method, n_boot=run.pick(smoke=20, laptop=200, paper=1000))
-        known = study.languages().irreducible_loss(str(direction))
+        known = study.languages().irreducible_loss()
         parts[str(direction)] = {
             "p_value": tested.p_value,
             "F": tested.F,
@@ -381,17 +386,17 @@ def _fractions_by_seed(table: pd.DataFrame) -> pd.DataFrame:
 
     from broadsheet.methods.scaling.multilingual_nmt_scaling import study
 
-    made = [
-        study.fractions(group).assign(direction=direction, seed=seed)
-        for (direction, seed), group in table.groupby(["direction", "seed"], sort=False)
-    ]
+    made = []
+    for (direction, seed), group in table.groupby(["direction", "seed"], sort=False):
+        made.append(study.fractions(group).assign(direction=str(direction), seed=int(str(seed))))
     return pd.concat(made, ignore_index=True)
 
 
 def _told(found: pd.DataFrame) -> dict[str, Any]:
     """Return median fractions over seeds, and over p, as parts."""
-    middle = found.groupby(["direction", "task", "p"], sort=False)["f"].median()
-    return {f"f, {d}, {task}, p = {p:g}": float(value) for (d, task, p), value in middle.items()}
+    middle = found.groupby(["direction", "task", "p"], sort=False)["f"].median().reset_index()
+    columns = (middle[c].tolist() for c in ("direction", "task", "p", "f"))
+    return {f"f, {d}, {task}, p = {p:g}": value for d, task, p, value in zip(*columns, strict=True)}
 
 
 @claim(

@@ -114,7 +114,9 @@ def embedding_inclusive(sizes: Any) -> int | None:
         True
     """
     wanted = np.unique(np.asarray(sizes, float))
-    d, L, per_head = np.meshgrid(np.arange(64, 8193, 64), np.arange(1, 49), (32, 64, 128), indexing="ij")
+    d, L, per_head = np.meshgrid(
+        np.arange(64, 8193, 64), np.arange(1, 49), (32, 64, 80, 96, 128), indexing="ij"
+    )
     h = np.maximum(1, d // per_head)
     counted = (36 * L * d**2 + (5 * L + 2) * d + 64 * h).astype(float)
     if np.isin(wanted, counted).all():

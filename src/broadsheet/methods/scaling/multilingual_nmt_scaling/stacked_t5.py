@@ -97,7 +97,7 @@ class StackedT5(nn.Module):
         place = torch.arange(length)
         distance = place[None, :] - place[:, None]
         values = self.weights[f"{stack}_positions"][:, _bucket(distance, causal)]  # (M, l, l, heads)
-        bias = values.permute(0, 3, 1, 2).unsqueeze(1)
+        bias: Tensor = values.permute(0, 3, 1, 2).unsqueeze(1)
         return bias.masked_fill(distance > 0, -torch.inf) if causal else bias
 
     def _attend(self, x: Tensor, memory: Tensor, at: str, bias: Tensor | None) -> Tensor:

@@ -18,7 +18,7 @@ __all__ = ["grid"]
 
 _ALPHAS = (0.05, 0.1, 0.2, 0.3, 0.45, 0.65, 0.9, 1.3)
 _FLOORS = (0.02, 0.3, 0.6, 0.8, 0.9, 0.97, 0.995)
-_SHAPES = {
+_SHAPES: dict[str, list[tuple[float, ...]]] = {
     "power": [
         (0.0, 0.5, 0.5),
         (0.3, 0.5, 0.5),
@@ -27,7 +27,7 @@ _SHAPES = {
         (1.0, 0.5, 1.0),
         (-0.3, 1.0, 1.0),
     ],
-    "linear": [(0.0,), (0.3,), (0.7,)],
+    "linear": [(0.01,), (0.3,), (0.7,)],
     "free": [()],
 }
 _MOST = 24
@@ -78,7 +78,7 @@ def _ranked(
     for alpha, share, shape in product(_ALPHAS, _FLOORS, _SHAPES[cells.f]):
         size = log_N
         if cells.f != "free":
-            c = [np.asarray(v if j == 0 else unbounded(v)) for j, v in enumerate(shape)]
+            c = _transformed(cells, shape)
             f = fraction(cells.f, c, p)
             if not (f > 0).all():
                 continue
@@ -97,6 +97,12 @@ def _ranked(
     return ordered
 
 
+def _transformed(cells: Cells, shape: tuple[float, ...]) -> list[Floats]:
+    if cells.f == "linear":
+        return [np.log(np.asarray(shape[0]))]
+    return [np.asarray(shape[0]), *map(unbounded, shape[1:])]
+
+
 def _fill(
     cells: Cells,
     theta: Floats,
@@ -110,7 +116,7 @@ def _fill(
     log_N, p, y = rows
     size = log_N
     if shape:
-        c = [np.asarray(v if j == 0 else unbounded(v)) for j, v in enumerate(shape)]
+        c = _transformed(cells, shape)
         theta[cells.fraction_index(name)] = [float(v) for v in c]
         size = log_N + np.log(np.maximum(fraction(cells.f, c, p), 1e-6))
     level = np.log(np.maximum(y - floor, 1e-12)) + alpha * size

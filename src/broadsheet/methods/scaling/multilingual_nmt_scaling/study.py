@@ -90,7 +90,8 @@ def train(
     streams = [
         np.random.default_rng([seed, int(1000 * p), DIRECTIONS.index(direction)]) for p, seed in models
     ]
-    before, sentences = None, (None, None)
+    before: np.ndarray | None = None
+    sentences: Any = None
     for step in range(steps):
         if step % _CHUNK == 0:
             sentences = _draw(toy, direction, [p for p, _ in models], streams, (_CHUNK, batch))
@@ -130,7 +131,8 @@ def _draw(
     for p, rng in zip(mixtures, streams, strict=True):
         task = (rng.random(shape) >= p).astype(np.int64)
         drawn.append(toy.pairs(shape, task, rng, direction))
-    return tuple(torch.from_numpy(np.stack(part)) for part in zip(*drawn, strict=True))
+    source, target = zip(*drawn, strict=True)
+    return torch.from_numpy(np.stack(source)), torch.from_numpy(np.stack(target))
 
 
 def _evaluate(net: Any, toy: ToyLanguages, direction: str, count: int) -> np.ndarray:
@@ -233,16 +235,17 @@ def held_out_errors(table: pd.DataFrame) -> dict[str, float]:
     kept, wanted = table[~out], table[out]
     law = fitted(kept, "power", common_f=True)
     errors: dict[str, list[float]] = {"law": [], "nearest": [], "line": []}
-    for row, predicted in zip(wanted.itertuples(), law.predict(wanted).tolist(), strict=True):
-        near = kept[(kept["task"] == row.task) & (kept["N"] == row.N)].sort_values("p")
-        p, loss = near["p"].to_numpy(), near["loss"].to_numpy()
+    columns = (wanted[c].tolist() for c in ("task", "N", "p", "loss"))
+    for task, N, weight, true, predicted in zip(*columns, law.predict(wanted).tolist(), strict=True):
+        near = kept[(kept["task"] == task) & (kept["N"] == N)].sort_values("p")
+        p, loss = near["p"].to_numpy(float), near["loss"].to_numpy(float)
         guesses = {
-            "law": float(predicted),
-            "nearest": float(loss[np.argmin(np.abs(p - row.p))]),
-            "line": float(np.interp(row.p, p, loss)),
+            "law": predicted,
+            "nearest": loss[np.argmin(np.abs(p - weight))],
+            "line": np.interp(weight, p, loss),
         }
         for name, guess in guesses.items():
-            errors[name].append(abs(float(np.log(guess / row.loss))))
+            errors[name].append(abs(float(np.log(guess / true))))
     return {name: float(np.mean(values)) for name, values in errors.items()}
 
 

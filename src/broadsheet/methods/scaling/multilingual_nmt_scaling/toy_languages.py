@@ -22,8 +22,8 @@ class ToyLanguages:
     a gender; the genders of successive words form a Markov chain, and among the words of a slot and gender one is drawn
     by Zipf's law. Each other language has a lexicon of its own: the form of a word depends on the word and on the
     gender of the English word before it (a random permutation of the forms of its slot and gender, so that nothing is
-    lost), and its slots stand in another order. Words of gender 0 have a second form, a synonym, chosen at random: this
-    is the only thing that the source does not tell, so that the best possible loss is known exactly.
+    lost), and its slots stand in another order. In every language words of gender 0 have a second form, a synonym,
+    chosen at random: this is the only thing that the source does not tell, so that the best possible loss is known.
 
     Args:
         words: Words of each slot, a multiple of ``genders``.
@@ -44,7 +44,7 @@ class ToyLanguages:
         >>> source, target = toy.pairs(3, "de", np.random.default_rng(0))
         >>> source.shape, target.shape
         ((3, 6), (3, 5))
-        >>> round(toy.irreducible_loss("out of English"), 3)
+        >>> round(toy.irreducible_loss(), 3)
         0.372
     """
 
@@ -90,7 +90,7 @@ class ToyLanguages:
     @property
     def vocabulary(self) -> int:
         """Number of tokens, padding and tags included."""
-        return 3 + self.lexicon + len(self.tasks) * self._forms_and_synonyms
+        return 3 + (1 + len(self.tasks)) * self._forms_and_synonyms
 
     @property
     def _forms_and_synonyms(self) -> int:
@@ -120,36 +120,26 @@ class ToyLanguages:
         share = np.real(vectors[:, np.argmin(np.abs(values - 1.0))])
         return np.asarray(share / share.sum())
 
-    def irreducible_loss(self, direction: str) -> float:
-        """Return the loss that no model can undercut.
-
-        Args:
-            direction: ``"out of English"`` or ``"into English"``.
+    def irreducible_loss(self) -> float:
+        """Return the loss that no model can undercut, in either direction.
 
         Returns:
             Conditional entropy of the target given the source, nats per token: the share of words with a synonym
-            times the entropy of the choice, or 0 into English.
-
-        Raises:
-            ValueError: if the direction is neither.
+            times the entropy of the choice.
         """
-        if direction == "into English":
-            return 0.0
-        if direction != "out of English":
-            raise ValueError(f"direction must be 'out of English' or 'into English', got {direction!r}")
         q = self.synonym
         choice = 0.0 if q == 0 else -(q * np.log(q) + (1 - q) * np.log1p(-q))
         return float(self.gender_shares[0] * choice)
 
     def source_entropy(self) -> float:
-        """Return the entropy of English, nats per word: what a model loses that never looks at the source."""
+        """Return the entropy of English, nats per token: what a model loses that never looks at the source."""
         chain: NDArray[np.float64] = self._chain  # type: ignore[attr-defined]
         within: NDArray[np.float64] = self._within  # type: ignore[attr-defined]
         share = self.gender_shares
         first = -np.sum(share * np.log(share))
         later = -np.sum(share[:, None] * chain * np.log(chain))
         word = -np.sum(within * np.log(within))
-        return float(word + (first + (self.length - 1) * later) / self.length)
+        return float(word + self.irreducible_loss() + (first + (self.length - 1) * later) / self.length)
 
     # --- Sentences --------------------------------------------------------------------------------------------
 
@@ -193,11 +183,14 @@ class ToyLanguages:
         before = np.concatenate([np.zeros_like(gender[..., :1]), gender[..., :-1]], axis=-1)
         rank = forms[number, before, slot, gender, english % self.words // self.genders]
         form = (rank + slot * forms.shape[-1]) * self.genders + gender
-        second = (gender == 0) & (rng.random(english.shape) < self.synonym)
-        form = np.where(second, self.lexicon + form // self.genders, form)
-        token = 3 + self.lexicon + number * self._forms_and_synonyms + form
+        token = self._written(form, gender, rng) + (1 + number) * self._forms_and_synonyms
         last_first = np.roll(token, 1, axis=-1)
         return np.where(number == 0, last_first, token[..., ::-1])
+
+    def _written(self, form: Tokens, gender: Tokens, rng: np.random.Generator) -> Tokens:
+        """Return tokens of a language that stands first in the vocabulary, with synonyms drawn."""
+        second = (gender == 0) & (rng.random(form.shape) < self.synonym)
+        return np.asarray(3 + np.where(second, self.lexicon + form // self.genders, form))
 
     def pairs(
         self,
@@ -222,11 +215,12 @@ class ToyLanguages:
         Raises:
             ValueError: if task or direction is unknown.
         """
-        self.irreducible_loss(direction)  # refuses an unknown direction
+        if direction not in ("out of English", "into English"):
+            raise ValueError(f"direction must be 'out of English' or 'into English', got {direction!r}")
         shape = (count,) if isinstance(count, int) else tuple(count)
         number = np.full(shape, self._number(task)) if isinstance(task, str) else np.asarray(task)
         english = self.english(shape, rng)
         foreign = self.translate(english, number, rng)
-        english = 3 + english
+        english = self._written(english, english % self.genders, rng)
         source, target = (english, foreign) if direction == "out of English" else (foreign, english)
         return np.concatenate([1 + number[..., None], source], axis=-1), target

@@ -52,7 +52,7 @@ def frontier(
 
 
 def _refuse_size(N: float) -> None:
-    if not (np.isscalar(N) and np.isfinite(N) and N > 0):  # type: ignore[arg-type]
+    if isinstance(N, bool) or not isinstance(N, int | float | np.number) or not 0 < float(N) < np.inf:
         raise ValueError(f"N must be a finite number > 0, got {N!r}")
 
 
