@@ -15,6 +15,7 @@ from broadsheet.methods.scaling.objective import Derivatives, Floats, Objective
 __all__ = ["Optima", "distinct_best", "minimise", "screen"]
 
 _LONGEST = 4.0  # largest change of a transformed parameter in one step
+_RIDGE = 1e-9
 _CELLS = 2_000_000  # doubles in one block of the screen
 
 
@@ -119,7 +120,7 @@ def _newton(
     iteration = 0
     while len(active) and iteration < max_iter:
         iteration += 1
-        step, promised = _step(
+        step, promised, stiffness = _step(
             Derivatives(value[active], gradient[active], hessian[active], metric[active]),
             movable[active],
             damping[active],
@@ -138,7 +139,9 @@ def _newton(
             ratio = np.where(promised > 0, gained / promised, 0.0)
         shrink = np.maximum(0.1, 1.0 - (2.0 * np.clip(ratio, 0.0, 1.0) - 1.0) ** 3)
         growth[active] = np.where(good, 4.0, 2.0 * growth[active])
-        damping[active] = np.clip(damping[active] * np.where(good, shrink, growth[active]), 1e-12, 1e16)
+        # Damping below the stiffness of the direction that was tried would try the same step again.
+        stronger = np.maximum(damping[active] * growth[active], stiffness)
+        damping[active] = np.clip(np.where(good, damping[active] * shrink, stronger), 1e-12, 1e16)
         # Nothing left to gain, or no step however short gains anything: rounding decides from here on.
         small = promised <= tol * np.abs(value[active]) + rounding
         stuck = ~good & (np.abs(step).max(axis=1) <= 1e-12 * (1.0 + np.abs(theta[active]).max(axis=1)))
@@ -153,8 +156,8 @@ def _finite(at: Derivatives) -> np.ndarray:
     return fine & np.isfinite(at.hessian).all(axis=(1, 2)) & np.isfinite(at.metric).all(axis=(1, 2))
 
 
-def _step(at: Derivatives, movable: np.ndarray, damping: Floats) -> tuple[Floats, Floats]:
-    """Return (m, k) damped Newton steps, and what they promise to gain."""
+def _step(at: Derivatives, movable: np.ndarray, damping: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return (m, k) damped Newton steps, what they promise to gain, and the curvature along most of each."""
     pair = movable[:, :, None] & movable[:, None, :]
     eye = np.eye(at.gradient.shape[1])
     gradient = np.where(movable, at.gradient, 0.0)
@@ -163,11 +166,9 @@ def _step(at: Derivatives, movable: np.ndarray, damping: Floats) -> tuple[Floats
     largest = size.max(axis=1, keepdims=True)
     scale = 1.0 / np.where(size > 1e-12 * largest, size, np.where(largest > 0, 1e-12 * largest, 1.0))
     scaled = metric * scale[:, :, None] * scale[:, None, :]
-    scaled = np.where(pair, scaled, eye)
-    spread, axes = np.linalg.eigh(scaled)
-    top = spread[:, -1:]
-    spread = np.maximum(spread, np.where(top > 0, 1e-10 * top, 1.0))  # no slope at all: any metric will do
-    whiten = scale[:, :, None] * axes / np.sqrt(spread)[:, None, :]
+    # The small diagonal keeps directions without a slope; it is far below any that matters.
+    root = np.linalg.cholesky(np.where(pair, scaled, eye) + _RIDGE * eye)
+    whiten = scale[:, :, None] * np.linalg.inv(root).transpose(0, 2, 1)
     whiten *= movable[:, :, None]
     seen = whiten.transpose(0, 2, 1) @ at.hessian @ whiten
     bend, turned = np.linalg.eigh(seen)
@@ -179,4 +180,5 @@ def _step(at: Derivatives, movable: np.ndarray, damping: Floats) -> tuple[Floats
     cut = np.minimum(1.0, _LONGEST / np.maximum(length, 1e-300))
     along *= cut[:, None]
     promised = -(slope * along + 0.5 * np.abs(bend) * along**2).sum(axis=1)
-    return step * cut[:, None], promised
+    stiffness = np.take_along_axis(np.abs(bend), np.abs(along).argmax(axis=1)[:, None], axis=1)[:, 0]
+    return step * cut[:, None], promised, stiffness

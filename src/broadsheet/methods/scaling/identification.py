@@ -9,10 +9,17 @@ import numpy as np
 
 from broadsheet.methods.scaling.objective import Floats
 
-__all__ = ["NotIdentified", "ScalingWarning", "refuse_constant_inputs", "refuse_flat_directions"]
+__all__ = [
+    "NotIdentified",
+    "ScalingWarning",
+    "refuse_constant_inputs",
+    "refuse_flat_directions",
+    "refuse_open_parameters",
+]
 
 # Two directions of the normalised Jacobian closer than this tell the same in double precision.
 _FLAT = 1e-7
+_OPEN = 10.0  # standard error of a logarithm above which a parameter counts as not determined
 
 
 class NotIdentified(ValueError):
@@ -48,13 +55,16 @@ A, alpha cannot be identified; add runs with another N, or fit a law without it
             )
 
 
-def refuse_flat_directions(jacobian: Floats, names: Sequence[str], *, what: str) -> None:
+def refuse_flat_directions(
+    jacobian: Floats, names: Sequence[str], *, what: str, may_vanish: Sequence[str] = ()
+) -> None:
     """Refuse an optimum at which some parameters can be traded against each other at no cost.
 
     Args:
         jacobian: (n, k) derivatives of the log-prediction, at the optimum.
         names: k names of parameters.
         what: The law's name for the message.
+        may_vanish: Weights of terms that may run to 0, which leaves a law without them; to be cautioned against.
 
     Raises:
         NotIdentified: naming the parameters of the flattest direction.
@@ -66,17 +76,42 @@ def refuse_flat_directions(jacobian: Floats, names: Sequence[str], *, what: str)
             f"{what}: no parameter changes the prediction at the optimum found; is the target constant?"
         )
     dead = size < 1e-10 * largest
-    if dead.any():
-        which = ", ".join(n for n, d in zip(names, dead, strict=True) if d)
+    lost = [n for n, d in zip(names, dead, strict=True) if d and n not in may_vanish]
+    if lost:
+        which = ", ".join(lost)
         raise NotIdentified(
             f"{what}: {which} cannot be identified: at the optimum found the term has shrunk to nothing in "
             "every row. Fit a law without that term, or add runs that reach where it matters"
         )
-    _, singular, directions = np.linalg.svd(jacobian / size, full_matrices=False)
+    names = [n for n, d in zip(names, dead, strict=True) if not d]
+    _, singular, directions = np.linalg.svd(jacobian[:, ~dead] / size[~dead], full_matrices=False)
     if singular[-1] < _FLAT * singular[0]:
         along = np.abs(directions[-1])
         which = ", ".join(n for n, a in zip(names, along, strict=True) if a > 0.1 * along.max())
         raise NotIdentified(
             f"{what}: {which} cannot be told apart: changing them together leaves every prediction as it is. "
             "Add runs in which the inputs vary independently, or fit a law with fewer parameters"
+        )
+
+
+def refuse_open_parameters(spread: Floats, jacobian: Floats, names: Sequence[str], *, what: str) -> None:
+    """Refuse parameters that the noise leaves open by more than a factor of e**10 either way.
+
+    Args:
+        spread: (k,) standard errors of parameters fitted as logarithms, 0 for others.
+        jacobian: (n, k) derivatives of the log-prediction, at the optimum.
+        names: k names of parameters.
+        what: The law's name for the message.
+
+    Raises:
+        NotIdentified: naming the parameters.
+    """
+    # A term that has all but vanished is unsure of its size, and harmless: the law cautions against it.
+    matters = np.abs(jacobian).max(axis=0) > 1e-3
+    which = [n for n, m, s in zip(names, matters, spread, strict=True) if m and s > _OPEN]
+    if which:
+        raise NotIdentified(
+            f"{what}: {', '.join(which)} cannot be identified: the noise of this table leaves each open by more "
+            "than a factor of 20,000 either way. The inputs vary too little, or together, for so many parameters; "
+            "add runs, or fit a law with fewer"
         )

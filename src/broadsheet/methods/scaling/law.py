@@ -16,12 +16,20 @@ from sklearn.utils.validation import check_is_fitted
 from broadsheet.methods.scaling import plots, records, report, uncertainty, validation
 from broadsheet.methods.scaling.fitting import distinct_best, minimise, screen
 from broadsheet.methods.scaling.identification import (
-    NotIdentified,
     ScalingWarning,
     refuse_constant_inputs,
     refuse_flat_directions,
+    refuse_open_parameters,
 )
-from broadsheet.methods.scaling.objective import LOSSES, SPACES, Floats, LossName, Objective, Space
+from broadsheet.methods.scaling.objective import (
+    LOSSES,
+    SPACES,
+    Curvature,
+    Floats,
+    LossName,
+    Objective,
+    Space,
+)
 from broadsheet.methods.scaling.reading import Rows, new_inputs, read_rows
 from broadsheet.methods.scaling.runs import LossUnit, RunTable
 
@@ -32,7 +40,6 @@ __all__ = ["Law", "Parameter"]
 
 AnyLaw = TypeVar("AnyLaw", bound="Law")
 POLISHED = 16  # starts that are followed to their optimum
-_OPEN = 10.0  # standard error of a logarithm above which a parameter counts as not determined
 _AGREE = 1e-6  # relative difference of objectives that count as the same optimum
 
 
@@ -145,6 +152,11 @@ class Law(BaseEstimator):  # type: ignore[misc]
             change = self._log_predict_jacobian(up, x)[1] - self._log_predict_jacobian(down, x)[1]
             found[:, j, :] = (u[:, None, :] @ change)[:, 0, :] / (2 * step)
         return 0.5 * (found + found.transpose(0, 2, 1))
+
+    def _log_predict_expansion(self, theta: Floats, x: Mapping[str, Any]) -> tuple[Floats, Floats, Curvature]:
+        """Return predictions, Jacobian and curvature at once; override where they share work."""
+        predicted, jacobian = self._log_predict_jacobian(theta, x)
+        return predicted, jacobian, lambda u: self._log_predict_curvature(theta, x, u)
 
     def _starts(self, x: Mapping[str, Any], y: Floats) -> Floats:
         """Return (m, k) transformed starts, which are screened in one pass."""
@@ -305,9 +317,13 @@ class Law(BaseEstimator):  # type: ignore[misc]
         if self.rows_.weights is not None:
             jacobian = jacobian[self.rows_.weights > 0]
         names = [n for n, f in zip(self.names_, free, strict=True) if f]
-        refuse_flat_directions(jacobian[:, free], names, what=type(self).__name__)
+        may_vanish = self._may_vanish()
+        refuse_flat_directions(jacobian[:, free], names, what=type(self).__name__, may_vanish=may_vanish)
         if len(self.rows_.y) > len(names):
-            self._refuse_undetermined(jacobian)
+            logs = np.array([p.transform == "log" for p in self.parameters_])
+            with np.errstate(all="ignore"):
+                spread = np.where(logs, np.sqrt(np.diag(uncertainty.covariance(self))), 0.0)
+            refuse_open_parameters(spread, jacobian, self.names_, what=type(self).__name__)
         for text in self._cautions():
             warnings.warn(text, ScalingWarning, stacklevel=3)
         if self.n_agree_ == 1 and self.n_polished_ > 1:
@@ -325,26 +341,14 @@ class Law(BaseEstimator):  # type: ignore[misc]
                 stacklevel=3,
             )
 
-    def _refuse_undetermined(self, jacobian: Floats) -> None:
-        """Refuse parameters that the noise leaves open by more than a factor of e**10 either way."""
-        logs = np.array([p.transform == "log" for p in self.parameters_])
-        # A term that has all but vanished is unsure of its size, and harmless: that is for _cautions.
-        matters = np.abs(jacobian).max(axis=0) > 1e-3
-        with np.errstate(all="ignore"):
-            spread = np.sqrt(np.diag(uncertainty.covariance(self)))
-        open_ = logs & matters & (spread > _OPEN)
-        if open_.any():
-            which = ", ".join(n for n, o in zip(self.names_, open_, strict=True) if o)
-            raise NotIdentified(
-                f"{type(self).__name__}: {which} cannot be identified: the noise of this table leaves it open by "
-                "more than a factor of 20,000 either way. The inputs vary too little, or together, for so many "
-                "parameters; add runs, or fit a law with fewer"
-            )
-
     def _unfitted(self) -> Law:
         """Return a law of the same settings that has seen no runs."""
         made: Law = clone(self)
         return made
+
+    def _may_vanish(self) -> tuple[str, ...]:
+        """Return weights of terms that may run to 0 at the optimum, as a caution and not as an error."""
+        return ()
 
     def _cautions(self) -> list[str]:
         """Return sentences without which the fitted parameters must not be read; each becomes a warning."""

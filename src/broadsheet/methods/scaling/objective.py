@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LOSSES", "SPACES", "Derivatives", "Floats", "LossName", "Objective", "Predictor", "Space"]
+__all__ = [
+    "LOSSES",
+    "SPACES",
+    "Curvature",
+    "Derivatives",
+    "Floats",
+    "LossName",
+    "Objective",
+    "Predictor",
+    "Space",
+]
 
 Floats = NDArray[np.float64]
 Inputs = Mapping[str, Any]
+Curvature = Callable[[Floats], Floats]
 LossName = Literal["huber", "mse", "mae", "asymmetric"]
 Space = Literal["log", "linear"]
 LOSSES: tuple[LossName, ...] = ("huber", "mse", "mae", "asymmetric")
@@ -21,11 +32,14 @@ OVER = 10.0  # how much heavier over-prediction weighs in the asymmetric loss
 
 
 class Predictor(Protocol):
-    """The three functions that an objective needs of a law; ``theta`` is (m, k)."""
+    """What an objective needs of a law; ``theta`` is (m, k).
+
+    ``_log_predict_expansion`` gives (m, n) log-predictions, their (m, n, k) derivatives, and a function from
+    (m, n) weights to the (m, k, k) second derivatives summed over rows with those weights.
+    """
 
     def _log_predict(self, theta: Floats, x: Inputs) -> Floats: ...
-    def _log_predict_jacobian(self, theta: Floats, x: Inputs) -> tuple[Floats, Floats]: ...
-    def _log_predict_curvature(self, theta: Floats, x: Inputs, u: Floats) -> Floats: ...
+    def _log_predict_expansion(self, theta: Floats, x: Inputs) -> tuple[Floats, Floats, Curvature]: ...
 
 
 @dataclass(frozen=True)
@@ -107,7 +121,7 @@ class Objective:
             smooth: For losses with a kink at 0: half-width within which they are replaced by a parabola.
         """
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            f, jacobian = self.law._log_predict_jacobian(theta, self.x)
+            f, jacobian, curvature = self.law._log_predict_expansion(theta, self.x)
             predicted = f if self.space == "log" else np.exp(f)
             r = self.target - predicted
             rho, psi, curved, touching = self._pieces(r, smooth)
@@ -121,9 +135,7 @@ class Objective:
                 metric = touching * predicted**2
             turned = jacobian.transpose(0, 2, 1)
             gradient = -(turned @ u[..., None])[..., 0]
-            hessian = (turned * newton[:, None, :]) @ jacobian - self.law._log_predict_curvature(
-                theta, self.x, u
-            )
+            hessian = (turned * newton[:, None, :]) @ jacobian - curvature(u)
             return Derivatives(self._sum(rho), gradient, hessian, (turned * metric[:, None, :]) @ jacobian)
 
     def _sum(self, rho: Floats) -> Floats:
@@ -140,11 +152,10 @@ class Objective:
             return 0.5 * r * r, r, one, one
         delta = self.delta if self.loss == "huber" else smooth
         size = np.abs(r)
-        inside = size <= delta
-        slope = np.where(inside, r, delta * np.sign(r))
-        rho = np.where(inside, 0.5 * r * r, delta * (size - 0.5 * delta))
+        slope = np.clip(r, -delta, delta)
+        rho = slope * (r - 0.5 * slope)
         touching = delta / np.maximum(size, delta) if delta else np.zeros_like(r)
-        curved = inside.astype(float)
+        curved = (size <= delta).astype(float)
         if self.loss == "huber":
             return rho, slope, curved, touching
         side = np.where(r < 0, OVER, 1.0) if self.loss == "asymmetric" else 1.0

@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from broadsheet.methods.scaling.law import Law
-from broadsheet.methods.scaling.objective import Floats
+from broadsheet.methods.scaling.objective import Curvature, Floats
 from broadsheet.methods.scaling.reading import new_inputs
 
 __all__ = ["SumOfPowers", "Term"]
@@ -44,6 +44,9 @@ class SumOfPowers(Law):
             for t in self._terms()
             if t.input
         }
+
+    def _may_vanish(self) -> tuple[str, ...]:
+        return tuple(t.coefficient for t in self._terms() if not isinstance(t.exponent, str))
 
     def _cautions(self) -> list[str]:
         said = []
@@ -132,31 +135,43 @@ class SumOfPowers(Law):
     def _log_predict_jacobian(self, theta: Floats, x: Mapping[str, Any]) -> tuple[Floats, Floats]:
         logs, inputs = self._log_terms(theta, x)
         total, shares = _logsumexp(logs)
-        jacobian = np.zeros((*total.shape, theta.shape[1]))
-        for share, log_x, (coefficient, exponent, _) in zip(shares, inputs, self._columns(), strict=True):
-            jacobian[..., coefficient] = share
-            if exponent is not None:
-                jacobian[..., exponent] -= share * log_x
-        return total, jacobian
+        return total, self._turned(theta, shares, inputs).transpose(0, 2, 1)
 
     def _log_predict_curvature(self, theta: Floats, x: Mapping[str, Any], u: Floats) -> Floats:
         logs, inputs = self._log_terms(theta, x)
-        _, shares = _logsumexp(logs)
-        k = theta.shape[1]
-        jacobian = np.zeros((*u.shape, k))
-        found = np.zeros((len(theta), k, k))
+        shares = _logsumexp(logs)[1]
+        return self._curvature(shares, inputs, self._turned(theta, shares, inputs), u)
+
+    def _log_predict_expansion(self, theta: Floats, x: Mapping[str, Any]) -> tuple[Floats, Floats, Curvature]:
+        if type(self)._log_predict_jacobian is not SumOfPowers._log_predict_jacobian:
+            return super()._log_predict_expansion(theta, x)  # a subclass has its own
+        logs, inputs = self._log_terms(theta, x)
+        total, shares = _logsumexp(logs)
+        turned = self._turned(theta, shares, inputs)
+        return total, turned.transpose(0, 2, 1), lambda u: self._curvature(shares, inputs, turned, u)
+
+    def _turned(self, theta: Floats, shares: list[Floats], inputs: list[Any]) -> Floats:
+        """Return the (m, k, n) derivatives of the logarithm of the sum."""
+        turned = np.zeros((len(theta), theta.shape[1], shares[0].shape[1]))
         for share, log_x, (coefficient, exponent, _) in zip(shares, inputs, self._columns(), strict=True):
-            jacobian[..., coefficient] = share
+            turned[:, coefficient] = share
+            if exponent is not None:
+                turned[:, exponent] -= share * log_x
+        return turned
+
+    def _curvature(self, shares: list[Floats], inputs: list[Any], turned: Floats, u: Floats) -> Floats:
+        # The second derivatives of a log-sum: the mean square of the terms' slopes less the square of their mean.
+        k = turned.shape[1]
+        found = np.zeros((len(u), k, k))
+        for share, log_x, (coefficient, exponent, _) in zip(shares, inputs, self._columns(), strict=True):
             weighted = u * share
             found[:, coefficient, coefficient] += weighted.sum(axis=1)
             if exponent is not None:
-                jacobian[..., exponent] -= share * log_x
                 cross = -(weighted @ log_x)
                 found[:, coefficient, exponent] += cross
                 found[:, exponent, coefficient] += cross
                 found[:, exponent, exponent] += weighted @ log_x**2
-        turned = jacobian.transpose(0, 2, 1)
-        return found - (turned * u[:, None, :]) @ jacobian
+        return found - (turned * u[:, None, :]) @ turned.transpose(0, 2, 1)
 
 
 def _logsumexp(logs: list[Floats]) -> tuple[Floats, list[Floats]]:

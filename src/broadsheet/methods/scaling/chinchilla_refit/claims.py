@@ -288,7 +288,7 @@ def interval_of_alpha(run: Run) -> Measured:
     The ends of an interval from 100 refits, the smallest number used here, vary by about 10 % of its width each.
     """
     table = _parameter_table(run)
-    low, high = float(table.loc["alpha", "lower"]), float(table.loc["alpha", "upper"])
+    low, high = (float(value) for value in table.loc["alpha", ["lower", "upper"]].to_numpy())
     return Measured(high - low, parts={"lower": low, "upper": high})
 
 
@@ -400,8 +400,8 @@ def _test(run: Run) -> pd.DataFrame:
 
 
 def _p_value(test: pd.DataFrame, name: str) -> Measured:
-    parts = {column: float(value) for column, value in test.loc[name].items()}
-    return Measured(float(test.loc[name, "p"]), parts=parts)
+    parts = dict(zip(test.columns, map(float, test.loc[name].to_numpy()), strict=True))
+    return Measured(parts["p"], parts=parts)
 
 
 def _parameter_table(run: Run) -> pd.DataFrame:
