@@ -23,6 +23,7 @@ DOMAINS = ("docs", "code", "legal", "arithmetic", "sequences")
 """Python's language reference, its standard library, licences, made-up sums, and sequences of four letters."""
 
 VOCABULARY = 64
+_LICENCES = Path("/usr/share/common-licenses")
 _PROSE = ("docs", "legal")
 
 
@@ -103,8 +104,7 @@ def _code() -> Iterator[str]:
 
 def _legal() -> Iterator[str]:
     """Yield the system's licences, or those of installed packages where there are none."""
-    folder = Path("/usr/share/common-licenses")
-    files = sorted({file.resolve() for file in folder.glob("*") if file.is_file()}) if folder.is_dir() else []
+    files = sorted({file.resolve() for file in _LICENCES.glob("*") if file.is_file()})
     for file in files or sorted(_licence_files()):
         yield file.read_text(encoding="utf-8", errors="replace")
 

@@ -63,7 +63,7 @@ def as_mixtures(mixtures: Any, domains: Sequence[str] | None = None) -> pd.DataF
         hint = " (in per cent? divide by 100)" if abs(sums[row] - 100.0) <= 100 * SUM_TOLERANCE else ""
         hint = hint or (" (set the column 'index' as the frame's index)" if "index" in frame.columns else "")
         raise ValueError(
-            f"each mixture must sum to 1 within {SUM_TOLERANCE:g}, row {frame.index[row]!r} sums to "
+            f"each mixture must sum to 1 within {SUM_TOLERANCE:g}, row {frame.index.tolist()[row]!r} sums to "
             f"{sums[row]:.6g}{hint}"
         )
     return pd.DataFrame(values / sums[:, None], index=frame.index, columns=frame.columns)
@@ -95,7 +95,8 @@ def _refuse(wrong: np.ndarray, frame: pd.DataFrame, what: str) -> None:
     if wrong.any():
         row, column = (int(i) for i in np.argwhere(wrong)[0])
         raise ValueError(
-            f"{what}, got {frame.iloc[row, column]!r} in row {frame.index[row]!r}, column {frame.columns[column]!r}"
+            f"{what}, got {float(frame.iloc[row, column]):g} in row {frame.index.tolist()[row]!r}, "
+            f"column {frame.columns[column]!r}"
         )
 
 
@@ -141,7 +142,7 @@ def as_prior(
     wrong = shares[~(np.isfinite(shares) & (shares > 0))]
     if len(wrong):
         raise ValueError(
-            f"prior must be above 0 for every domain, got {wrong.iloc[0]!r} for {wrong.index[0]!r}; leave out a "
+            f"prior must be above 0 for every domain, got {wrong.iloc[0]:g} for {wrong.index[0]!r}; leave out a "
             "domain that has no data"
         )
     return shares / shares.sum()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import hashlib
-import inspect
 import json
 import math
 import os
+import types
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -30,8 +30,8 @@ class ProxyFailed(RuntimeError):
 class ProxyRunner:
     """Run a training function over mixtures and collect the losses.
 
-    A run is known by the function, its source, ``version`` and the mixture: change ``version`` whenever something
-    that the function reads (data, settings, another function) changes.
+    A run is known by the mixture, the function's code with the plain values that it captures, and ``version``: change
+    ``version`` whenever anything else that decides the losses changes (data, objects, other functions).
 
     Args:
         train_fn: Called as ``train_fn(weights)`` with a series of shares by domain; returns losses by name, or
@@ -132,7 +132,8 @@ class ProxyRunner:
         if not errors:
             return
         row, error = next(iter(errors.items()))
-        text = f"{len(errors)} of {len(shares)} proxy runs failed, the first in row {shares.index[row]!r}: {error}"
+        first = shares.index.tolist()[row]
+        text = f"{len(errors)} of {len(shares)} proxy runs failed, the first in row {first!r}: {error}"
         if self.on_error == "raise" or len(errors) == len(shares):
             raise ProxyFailed(
                 f"{text}. Runs that ended well {'are kept' if self.cache else 'are lost: give cache='}"
@@ -143,9 +144,7 @@ class ProxyRunner:
 
     def _key(self, weights: pd.Series) -> str:
         what = [
-            getattr(self.train_fn, "__module__", ""),
-            getattr(self.train_fn, "__qualname__", type(self.train_fn).__qualname__),
-            _source(self.train_fn),
+            _identity(self.train_fn),
             str(self.version),
             sorted((str(name), round(float(share), _DIGITS)) for name, share in weights.items()),
         ]
@@ -173,10 +172,35 @@ class ProxyRunner:
             half.unlink(missing_ok=True)
 
 
-def _source(function: Callable[..., Any]) -> str:
-    with contextlib.suppress(OSError, TypeError):  # typed at a prompt, or made in C
-        return inspect.getsource(function)
-    return ""
+def _identity(function: Any) -> Any:
+    """Describe a function so that another one differs: its code, defaults and captured plain values."""
+    if isinstance(function, functools.partial):
+        return ["partial", _identity(function.func), _plain([function.args, function.keywords])]
+    inner = getattr(function, "__func__", function)
+    if not hasattr(inner, "__code__"):  # an object that is called, or made in C
+        inner = getattr(type(function).__call__, "__func__", type(function).__call__)
+    where = [getattr(inner, "__module__", ""), getattr(inner, "__qualname__", repr(type(function)))]
+    if not hasattr(inner, "__code__"):
+        return where
+    cells = [_plain(cell.cell_contents) for cell in inner.__closure__ or ()]
+    return [*where, _code(inner.__code__), _plain(inner.__defaults__), _plain(inner.__kwdefaults__), cells]
+
+
+def _code(code: types.CodeType) -> list[Any]:
+    constants = [_code(c) if isinstance(c, types.CodeType) else _plain(c) for c in code.co_consts]
+    return [code.co_code.hex(), constants, list(code.co_names), list(code.co_freevars)]
+
+
+def _plain(value: Any) -> str:
+    """Return a value's own text where it has one; an object, whose text would hold its address, is its type."""
+    if isinstance(value, tuple | list):
+        return "[" + ",".join(_plain(part) for part in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_plain(k)}:{_plain(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, frozenset | set):
+        return "set" + _plain(sorted(map(_plain, value)))
+    plain = value is None or isinstance(value, str | bytes | int | float | complex | os.PathLike)
+    return repr(value) if plain else str(type(value))
 
 
 def _as_losses(given: Any) -> dict[str, float]:

@@ -406,6 +406,7 @@ class RegMix(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """Return a summary as text: runs, agreement by cross-validation, effects, and the optimum of ``optimize``."""
         from broadsheet.methods.scaling.regmix.report import report
 
+        check_is_fitted(self, "models_")
         return report(self)
 
     def plot_weights(self, weights: Any = None, reference: Any = None, ax: Axes | None = None) -> Axes:

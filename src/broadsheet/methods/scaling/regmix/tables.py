@@ -90,7 +90,7 @@ def clean_runs(mixtures: Any, losses: Any, *, quiet: bool = False) -> tuple[pd.D
     if not finite.any():
         raise ValueError("no run has finite losses in all columns: nothing can be fitted")
     if not finite.all():
-        lost = table.index[~finite]
+        lost = table.index[~finite].tolist()
         warnings.warn(
             f"{len(lost)} of {len(table)} runs are left out because a loss is not finite (row "
             f"{', '.join(map(repr, lost[:5]))}{', …' if len(lost) > 5 else ''})",
@@ -110,12 +110,12 @@ def _joined(shares: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
         if index.has_duplicates:
             raise ValueError(
                 f"mixtures and losses are joined by their index, and that of {name} holds "
-                f"{index[index.duplicated()][0]!r} more than once"
+                f"{index[index.duplicated()].tolist()[0]!r} more than once"
             )
     lacking = shares.index.difference(table.index)
     if len(lacking):
         raise ValueError(
-            f"mixtures and losses must have the same index, and losses has no row {lacking[0]!r} "
+            f"mixtures and losses must have the same index, and losses has no row {lacking.tolist()[0]!r} "
             f"({len(lacking)} missing in all); reset both if their order is the same"
         )
     return table.loc[shares.index]
