@@ -130,7 +130,7 @@ def _entry_point_rooms(path: tuple[str, ...]) -> tuple[list[Room], list[Problem]
         name = f"entry point {point.name!r} = {point.value!r} of {point.dist.name if point.dist else '?'}"
         try:
             spec = importlib.util.find_spec(point.value)
-        except Exception as error:  # the parent package is foreign code: anything can come out of it
+        except (Exception, SystemExit) as error:  # the parent package is foreign: anything can come out of it
             problems.append(Problem(name, f"{name}: cannot be imported: {type(error).__name__}: {error}"))
             continue
         if spec is None or not spec.submodule_search_locations:

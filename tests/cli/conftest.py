@@ -91,6 +91,29 @@ def broadsheet(home: Path) -> Command:
 
 
 @pytest.fixture
+def outside(tmp_path: Path) -> Callable[[str], str]:
+    """Return a function that installs a paper ``demo/coin`` with these claims, and gives its PYTHONPATH."""
+
+    def install(claims: str) -> str:
+        lib = tmp_path / "lib"
+        paper = lib / "coin"
+        paper.mkdir(parents=True)
+        (paper / "__init__.py").touch()
+        (paper / "claims.py").write_text(claims)
+        (paper / "paper.toml").write_text(
+            'arxiv_id = "2001.00001"\ntitle = "A coin"\nyear = 2020\nauthors = "Doe"\nsummary = "One. Two."\n'
+            'family = "demo"\n'
+        )
+        info = lib / "coin-0.1.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: coin\nVersion: 0.1\n")
+        (info / "entry_points.txt").write_text("[broadsheet.papers]\ncoin = coin\n")
+        return str(lib)
+
+    return install
+
+
+@pytest.fixture
 def page(tmp_path: Path) -> Path:
     file = tmp_path / "page.txt"
     file.write_text(PAGE, encoding="utf-8")

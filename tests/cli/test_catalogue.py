@@ -40,6 +40,24 @@ def test_an_unknown_paper_gets_near_matches(broadsheet: Command) -> None:
     assert "flexible-survival" in said.err
 
 
+@pytest.mark.parametrize(
+    "claims", ["def x(:\n", "import nothing_of_that_name\n", "x = 1\n", "raise SystemExit(3)\n"]
+)
+def test_a_broken_paper_is_named_and_hides_no_other(broadsheet: Command, outside, claims: str) -> None:
+    path = outside(claims)
+    listed = broadsheet("papers", PYTHONPATH=path)
+    assert listed.code == 0, listed.err
+    assert "flexible-survival" in listed.out
+    assert "coin/claims.py" in listed.err
+    assert "Traceback" not in listed.err
+    assert "coin/claims.py" in str(broadsheet("papers", "--json", PYTHONPATH=path).json()["problems"])
+    for words in (["show", "coin"], ["run", "coin"], ["run", "coin:fine"], ["report", "coin", "-o", "-"]):
+        said = broadsheet(*words, PYTHONPATH=path)
+        assert "coin/claims.py" in said.err + said.out, words
+        assert "Traceback" not in said.err
+        assert said.code == (0 if words[0] == "report" else 4), words
+
+
 def test_errors_are_json_where_json_was_asked_for(broadsheet: Command) -> None:
     said = broadsheet("show", "nothing-like-it", "--json")
     assert said.code == 3

@@ -91,6 +91,7 @@ def test_two_papers_of_one_key_are_told(shelf: Shelf) -> None:
         ("x = 1\n", "declares no claim"),
         ("import nothing_of_that_name\n", "ModuleNotFoundError: No module named 'nothing_of_that_name'"),
         ("def x(:\n", "SyntaxError"),
+        ("raise SystemExit(3)\n", "SystemExit: calls sys.exit when it is imported"),
         (one_claim("return 1", kind="'certain'"), "kind must be exact, scaled or trend"),
     ],
 )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import click
 
-from broadsheet.claims import Claim
+from broadsheet.claims import Claim, Verdict
 from broadsheet.cli import voice
 from broadsheet.cli.voice import Refusal
 from broadsheet.lab import catalogue
 from broadsheet.lab.numbers import number, pad_unit
-from broadsheet.lab.store import Result, Store, reference
+from broadsheet.lab.standing import standing
+from broadsheet.lab.store import Result, Store, StoreError, reference
 
 __all__ = ["find_claim", "find_paper", "papers_command", "show_command"]
 
@@ -32,15 +34,37 @@ def find_claim(paper: catalogue.Paper, claim_id: str) -> Claim:
         raise Refusal(str(error), 3) from error
 
 
-def _newest(paper: catalogue.Paper) -> dict[str, dict[str, Result | None]]:
-    """Return, claim by claim, our reference result and the newest one of this machine."""
-    store = Store()
-    ours = reference(paper)
-    return {c.id: {"reference": ours.get(c.id), "here": store.latest(paper.key, c.id)} for c in paper.claims}
+@dataclass(frozen=True)
+class _Measured:
+    """What was measured of a claim: here, newest first, and by us."""
+
+    here: tuple[Result, ...]
+    ours: Result | None
+
+    @property
+    def shown(self) -> Result | None:
+        """The result that speaks for the claim."""
+        return standing(self.here, self.ours)
+
+    @property
+    def newest(self) -> Result | None:
+        """What this machine measured last, or None."""
+        return self.here[0] if self.here else None
 
 
-def _shown(results: dict[str, Result | None]) -> Result | None:
-    return results["here"] or results["reference"]
+def _measured(paper: catalogue.Paper) -> dict[str, _Measured]:
+    """Return, claim by claim, what was measured; damaged results of ours are told and left out.
+
+    Raises:
+        BrokenPaper: if the paper's claims cannot be read.
+    """
+    store, claims = Store(), paper.claims
+    try:
+        ours = reference(paper)
+    except StoreError as error:
+        voice.warn(str(error))
+        ours = {}
+    return {c.id: _Measured(tuple(store.history(paper.key, c.id)), ours.get(c.id)) for c in claims}
 
 
 def _paper_json(paper: catalogue.Paper) -> dict[str, Any]:
@@ -59,7 +83,8 @@ def _paper_json(paper: catalogue.Paper) -> dict[str, Any]:
     }
 
 
-def _claim_json(claim: Claim, results: dict[str, Result | None]) -> dict[str, Any]:
+def _claim_json(claim: Claim, measured: _Measured) -> dict[str, Any]:
+    ours, newest = measured.ours, measured.newest
     return {
         "id": claim.id,
         "title": claim.title,
@@ -68,8 +93,8 @@ def _claim_json(claim: Claim, results: dict[str, Result | None]) -> dict[str, An
         "where": claim.where,
         "kind": claim.kind,
         "holds": claim.rule.words,
-        "reference": None if results["reference"] is None else results["reference"].as_dict(),
-        "here": None if results["here"] is None else results["here"].as_dict(),
+        "reference": None if ours is None else ours.as_dict(),
+        "here": None if newest is None else newest.as_dict(),
     }
 
 
@@ -88,25 +113,28 @@ def papers_command(family: str | None, as_json: bool) -> None:
     if family is not None and not papers:
         families = sorted({p.family for p in loaded.papers})
         raise Refusal(f"no family is called {family!r}; there are: {', '.join(families)}", 3)
+    problems = loaded.all_problems()
     if as_json:
-        voice.print_json(
-            {"papers": [_paper_json(p) for p in papers], "problems": [str(p) for p in loaded.problems]}
-        )
+        voice.print_json({"papers": [_paper_json(p) for p in papers], "problems": [str(p) for p in problems]})
     else:
-        rows = []
-        for paper in papers:
-            verdicts = [
-                r.verdict for results in _newest(paper).values() if (r := _shown(results)) is not None
-            ]
-            good = sum(v in ("reproduced", "holds at this scale") for v in verdicts)
-            rows.append(
-                [paper.key, paper.facts.arxiv_id or "", str(len(paper.claims)), str(good), paper.facts.title]
-            )
+        rows = [[p.key, p.facts.arxiv_id or "", *_counts(p), p.facts.title] for p in papers]
         voice.print_table(
-            ["paper", "arXiv", "claims", "hold", "title"], rows, styles=["bold", "", "number", "number"]
+            ["paper", "arXiv", "claims", "hold", "title"],
+            rows,
+            styles=["bold", "", "number", "number"],
         )
-    for problem in loaded.problems:
+    for problem in problems:
         voice.warn(str(problem))
+
+
+def _counts(paper: catalogue.Paper) -> tuple[str, str]:
+    """Return how many claims a paper makes and how many hold; dashes where its claims cannot be read."""
+    try:
+        measured = _measured(paper)
+    except catalogue.BrokenPaper:
+        return "–", "–"
+    verdicts = [shown.verdict for one in measured.values() if (shown := one.shown) is not None]
+    return str(len(measured)), str(sum(v in (Verdict.REPRODUCED, Verdict.HOLDS) for v in verdicts))
 
 
 @click.command("show")
@@ -122,10 +150,13 @@ def show_command(paper: str, as_json: bool) -> None:
       broadsheet show flexible-survival
     """
     found = find_paper(paper)
-    newest = _newest(found)
+    try:
+        measured = _measured(found)
+    except catalogue.BrokenPaper as error:
+        raise Refusal(str(error), 4) from error
     if as_json:
         voice.print_json(
-            {**_paper_json(found), "claims": [_claim_json(c, newest[c.id]) for c in found.claims]}
+            {**_paper_json(found), "claims": [_claim_json(c, measured[c.id]) for c in found.claims]}
         )
         return
     facts = found.facts
@@ -134,23 +165,28 @@ def show_command(paper: str, as_json: bool) -> None:
     voice.say()
     voice.say(facts.summary)
     voice.say()
-    rows = []
-    for claim in found.claims:
-        result = _shown(newest[claim.id])
-        origin = "" if result is None else ("here" if newest[claim.id]["here"] is not None else "reference")
-        rows.append(
-            [
-                claim.id,
-                "" if claim.published is None else number(claim.published) + pad_unit(claim.unit),
-                ""
-                if result is None
-                else number(result.value, result.low, result.high) + pad_unit(result.unit),
-                "not measured yet" if result is None else str(result.verdict),
-                origin,
-                claim.title.replace("**", ""),
-            ]
-        )
-    voice.print_table(["claim", "published", "measured", "verdict", "by", "in words"], rows, styles=["bold"])
+    rows = [row for claim in found.claims for row in _rows(claim, measured[claim.id])]
+    columns = ["claim", "published", "measured", "verdict", "scale", "by", "in words"]
+    voice.print_table(columns, rows, styles=["bold"])
     voice.say(f"Measure: broadsheet run {found.slug}")
     if facts.names:
         voice.say(f"Import:  from {found.package.rpartition('.')[0]} import {', '.join(facts.names)}")
+
+
+def _rows(claim: Claim, measured: _Measured) -> list[list[str]]:
+    """Return a claim's row, and one more for the newest result of this machine where another speaks for it."""
+    published = "" if claim.published is None else number(claim.published) + pad_unit(claim.unit)
+    words = claim.title.replace("**", "")
+    shown, newest = measured.shown, measured.newest
+    if shown is None:
+        return [[claim.id, published, "", "not measured yet", "", "", words]]
+    by = "reference" if shown is measured.ours else "here"
+    rows = [[claim.id, published, *_result_cells(shown), by, words]]
+    if newest is not None and newest is not shown:
+        rows.append(["", "", *_result_cells(newest), "here", ""])
+    return rows
+
+
+def _result_cells(result: Result) -> list[str]:
+    value = number(result.value, result.low, result.high) + pad_unit(result.unit)
+    return [value, str(result.verdict), str(result.scale)]

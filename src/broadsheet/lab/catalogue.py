@@ -181,7 +181,7 @@ class Paper:
         name = f"{self.package}.claims"
         try:
             module = importlib.import_module(name)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a script at heart may leave when it is imported
             line = next(
                 (
                     f.lineno
@@ -191,7 +191,8 @@ class Paper:
                 getattr(error, "lineno", None),
             )
             at = f"{file}, line {line}" if line else f"{file}"
-            raise BrokenPaper(f"{at}: {type(error).__name__}: {error}; correct it") from error
+            said = "calls sys.exit when it is imported" if isinstance(error, SystemExit) else str(error)
+            raise BrokenPaper(f"{at}: {type(error).__name__}: {said}; correct it") from error
         found: dict[str, Claim] = {}
         for value in vars(module).values():
             if isinstance(value, Claim) and value.function.__module__.startswith(self.package):

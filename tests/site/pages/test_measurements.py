@@ -5,6 +5,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from broadsheet.claims import Scale, Verdict
 from broadsheet.site.pages import measurements
 from broadsheet.site.pages.measurements import NOT_MEASURED
@@ -52,10 +54,13 @@ def test_a_damaged_reference_is_said_and_hides_no_claim(view, coins):
     assert len(damaged.claims) == 5
 
 
-def test_a_broken_claims_file_is_said_and_leaves_the_other_papers(coins):
-    (coins / "claims.py").write_text("1/0")
+@pytest.mark.parametrize(
+    ("source", "said"), [("1/0", "ZeroDivisionError"), ("raise SystemExit(3)", "SystemExit")]
+)
+def test_a_broken_claims_file_is_said_and_leaves_the_other_papers(coins, source, said):
+    (coins / "claims.py").write_text(source)
     broken = measurements.paper_view(made_up.KEY)
-    assert "ZeroDivisionError" in broken.problem
+    assert said in broken.problem
     assert broken.claims == ()
     assert made_up.KEY in [view.paper.key for view in measurements.all_papers()]
 
