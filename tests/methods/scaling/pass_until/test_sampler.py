@@ -80,6 +80,26 @@ def test_a_sample_is_the_same_in_any_batch(model):
     assert len(set(whole)) > 20
 
 
+def test_a_prompt_is_run_once_until_the_weights_change(model):
+    calls = []
+    hook = model.register_forward_pre_hook(
+        lambda _, __, given: calls.append(given["input_ids"].shape), with_kwargs=True
+    )
+    draw = sampler(model)
+    for first in range(0, 300, 100):
+        draw.sample("12+34=", first, 100, 0)
+    assert calls.count((1, 6)) == 1
+    before = draw.sample("12+34=", 0, 100, 0)
+    with torch.no_grad():
+        model.lm_head.weight.neg_()
+    changed = draw.sample("12+34=", 0, 100, 0)
+    assert calls.count((1, 6)) == 2
+    with torch.no_grad():
+        model.lm_head.weight.neg_()
+    assert draw.sample("12+34=", 0, 100, 0) == before != changed
+    hook.remove()
+
+
 def test_streams_are_uniform_and_independent():
     u = uniform_streams(3, 0, 5000, 6)
     assert u.shape == (5000, 6)

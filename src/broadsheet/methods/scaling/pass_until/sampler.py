@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -101,6 +102,7 @@ class HFSampler:
         self.top_p = float(top_p)
         self.max_new_tokens = int(max_new_tokens)
         self.strip = strip
+        self._begun: tuple[Any, torch.Tensor, Any] | None = None
         self.stop_token_ids = frozenset(
             stop_token_ids if stop_token_ids is not None else _ends(model, tokenizer)
         )
@@ -146,12 +148,14 @@ class HFSampler:
                 f"the prompt {prompt!r} has no tokens; a sampler needs at least one to start from"
             )
         uniform = uniform_streams(seed, first, count, self.max_new_tokens)
-        was_training = self.model.training
-        self.model.eval()
-        try:
+        if not self.model.training:
             paths, ends = self._walk(tokens, uniform)
-        finally:
-            self.model.train(was_training)
+        else:
+            self.model.eval()
+            try:
+                paths, ends = self._walk(tokens, uniform)
+            finally:
+                self.model.train()
         texts = self.tokenizer.batch_decode(paths, skip_special_tokens=self.strip)
         return [texts[i] for i in ends]
 
@@ -167,19 +171,16 @@ class HFSampler:
         paths: list[_Path] = [None]  # one per row of the batch
         finished: list[list[int]] = []
         ends = np.zeros(len(uniform), np.int64)
-        stops = sorted(self.stop_token_ids)
-        ids = torch.tensor([prompt], device=device)
-        cache: Any = None
         with torch.inference_mode():
+            bounds, cache = self._begin(prompt)
+            ending = np.zeros(bounds.shape[1], bool)
+            ending[[t for t in self.stop_token_ids if t < len(ending)]] = True
             for step in range(self.max_new_tokens):
-                out = self.model(input_ids=ids, past_key_values=cache, use_cache=True)
-                cache = out.past_key_values
-                bounds = self._cumulative(out.logits[:, -1])
                 token = _invert(bounds, node, uniform[samples, step])
                 width = bounds.shape[1]
                 children, child = np.unique(node * width + token, return_inverse=True)
                 parent, chosen = children // width, children % width
-                over = np.isin(chosen, stops) | (step + 1 == self.max_new_tokens)
+                over = ending[chosen] | (step + 1 == self.max_new_tokens)
                 grown = [(paths[row], t) for row, t in zip(parent.tolist(), chosen.tolist(), strict=True)]
                 # Every child is either a finished continuation or a row of the next batch.
                 place = np.where(over, len(finished) + np.cumsum(over) - 1, np.cumsum(~over) - 1)
@@ -192,7 +193,24 @@ class HFSampler:
                 samples, node = samples[~done], place[child[~done]]
                 cache.reorder_cache(torch.from_numpy(parent[~over]).to(device))
                 ids = torch.from_numpy(chosen[~over]).to(device)[:, None]
+                out = self.model(input_ids=ids, past_key_values=cache, use_cache=True)
+                cache, bounds = out.past_key_values, self._cumulative(out.logits[:, -1])
         return finished, ends
+
+    def _begin(self, prompt: list[int]) -> tuple[torch.Tensor, Any]:
+        """Run the prompt, or take what it gave when the batch before had the same one and the same weights."""
+        import torch
+
+        weights = tuple(
+            (p.data_ptr(), 0 if p.is_inference() else p._version) for p in self.model.parameters()
+        )
+        key = (tuple(prompt), weights, self.temperature, self.top_p)
+        if self._begun is None or self._begun[0] != key:
+            ids = torch.tensor([prompt], device=next(self.model.parameters()).device)
+            out = self.model(input_ids=ids, use_cache=True)
+            self._begun = (key, self._cumulative(out.logits[:, -1]), out.past_key_values)
+        # A cache grows in place; the one of the prompt alone has a single row and is quick to copy.
+        return self._begun[1], copy.deepcopy(self._begun[2])
 
     def _cumulative(self, logits: torch.Tensor) -> torch.Tensor:
         """Return cumulated probabilities, in double precision: a rate of 1e-5 is lost in the last digits of float32."""
