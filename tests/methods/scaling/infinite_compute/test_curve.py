@@ -11,6 +11,7 @@ import torch
 from tests.methods.scaling.infinite_compute.conftest import made
 from torch.nn import functional as F
 
+from broadsheet.methods.scaling import Reciprocal
 from broadsheet.methods.scaling.infinite_compute import LogitEnsemble, ensemble_curve
 from broadsheet.methods.scaling.infinite_compute.curve import subset_losses
 
@@ -75,6 +76,12 @@ def test_asymptotes_of_a_known_curve(models):
     assert pytest.approx((0.5, 2.0)) == (fit.A, fit.E)
     assert (fit.low, fit.high) == pytest.approx((2.0, 2.0), abs=1e-6)
     assert pytest.approx(2.0, abs=1e-4) == curve.asymptote("power").E
+
+
+def test_the_law_of_the_core_takes_a_curve(tokens):
+    curve = ensemble_curve(made(6), tokens, subsets="all")
+    law = Reciprocal(loss="mse", space="linear").fit(curve.table, x="K")
+    assert law.params_["E"] == pytest.approx(curve.asymptote().E, rel=1e-4)
 
 
 def test_the_interval_of_an_asymptote_is_that_over_members(tokens):

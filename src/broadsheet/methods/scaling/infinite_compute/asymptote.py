@@ -17,6 +17,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from broadsheet.methods.scaling.identification import ScalingWarning
+
 __all__ = [
     "Asymptote",
     "AsymptoteWarning",
@@ -32,7 +34,7 @@ EXPONENTS = (1e-3, 20.0)
 """Exponents that are searched. Beyond, the curve is a straight line in log x, or a single step."""
 
 
-class AsymptoteWarning(UserWarning):
+class AsymptoteWarning(ScalingWarning):
     """The losses do not fall towards an asymptote, or too few tell where it lies."""
 
 

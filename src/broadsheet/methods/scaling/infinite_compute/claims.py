@@ -291,7 +291,7 @@ def best_decay_is_strong(run: Run) -> Measured:
     tables = [study.by_width(one) for one in found]
     factors = [float(table["decay"].iloc[-1]) / study.USUAL_DECAY for table in tables]
     logs = Measured.over_seeds([math.log(factor) for factor in factors])
-    parts = {"per_seed": factors, "decay_by_width": [_column(table, "decay") for table in tables]}
+    parts = {"per_seed": factors, "decay_by_width": [study.column(table, "decay") for table in tables]}
     return Measured(math.exp(logs.value), _exp(logs.low), _exp(logs.high), parts=parts)
 
 
@@ -320,7 +320,7 @@ def larger_is_better_again(run: Run) -> Measured:
     tables = [study.by_width(one) for one in found]
     whole = pd.concat(tables, ignore_index=True)
     changes = [float(np.diff(table["regularised"]).max()) for table in tables]
-    limits = Measured.over_seeds([_fit(one, "together").E for one in found])
+    limits = Measured.over_seeds([study.member_fit(one, "together").E for one in found])
     low, high = (limits.value if end is None else end for end in (limits.low, limits.high))
 
     def draw(figure: Figure) -> None:
@@ -335,8 +335,8 @@ def larger_is_better_again(run: Run) -> Measured:
         size=(6.4, 4.2),
     )
     parts = {
-        "losses": [_column(table, "regularised") for table in tables],
-        "over_widths": _over_widths(whole),
+        "losses": [study.column(table, "regularised") for table in tables],
+        "over_widths": study.over_widths(whole),
     }
     return Measured.over_seeds(changes, parts=parts)
 
@@ -391,17 +391,12 @@ def ensembles_go_below(run: Run) -> Measured:
     from broadsheet.methods.scaling.infinite_compute import figures, study
 
     found = study.replicates(run)
-    fits = [{name: _fit(one, name) for name in ("alone", "together")} for one in found]
-    margins = [
-        float(study.by_width(one)["regularised"].min()) - fit["together"].E
-        for one, fit in zip(found, fits, strict=True)
-    ]
-    first = [
-        {"K": k, "members": name, "loss": loss}
-        for name, losses in found[0]["curves"].items()
-        for k, loss in enumerate(losses, 1)
-    ]
-    table = pd.DataFrame(first)
+    fits = [{name: study.member_fit(one, name) for name in ("alone", "together")} for one in found]
+    singles = [float(study.by_width(one)["regularised"].min()) for one in found]
+    margins = [single - fit["together"].E for single, fit in zip(singles, fits, strict=True)]
+    curves = found[0]["curves"].items()
+    rows = [(k, name, loss) for name, losses in curves for k, loss in enumerate(losses, 1)]
+    table = pd.DataFrame(rows, columns=["K", "members", "loss"])
     labels = {"alone": "settings best for one model", "together": "settings best for the ensemble"}
 
     def draw(figure: Figure) -> None:
@@ -415,10 +410,8 @@ def ensembles_go_below(run: Run) -> Measured:
         table=table,
         size=(6.4, 4.0),
     )
-    parts = {
-        "asymptotes": [{name: fit[name].E for name in fit} for fit in fits],
-        "best_single": [float(study.by_width(one)["regularised"].min()) for one in found],
-    }
+    limits = [{name: fit[name].E for name in fit} for fit in fits]
+    parts = {"asymptotes": limits, "best_single": singles}
     return Measured.over_seeds(margins, parts=parts)
 
 
@@ -443,7 +436,7 @@ def loss_falls_as_one_over_members(run: Run) -> Measured:
     explained = []
     for one in study.replicates(run):
         falls = all(bool((np.diff(losses) < 0).all()) for losses in one["curves"].values())
-        explained.append(min(_fit(one, name).r2 for name in one["curves"]) if falls else 0.0)
+        explained.append(min(study.member_fit(one, name).r2 for name in one["curves"]) if falls else 0.0)
     return Measured.over_seeds(explained)
 
 
@@ -594,45 +587,10 @@ def self_distillation_helps(run: Run) -> Measured:
 
 
 def _efficiency(loss: float) -> Measured:
-    from broadsheet.methods.scaling.infinite_compute.asymptote import data_efficiency
-    from broadsheet.methods.scaling.infinite_compute.published import BASELINE_LAW, STANDARD
+    from broadsheet.methods.scaling.infinite_compute.published import baseline_efficiencies
 
-    base = min(STANDARD.values())
-
-    def ratio(alpha: float, E: float) -> float:
-        # A law through the baseline's loss at one unit of tokens.
-        return data_efficiency({"A": base - E, "alpha": alpha, "E": E}, loss, D=1.0).ratio
-
-    corners = [ratio(alpha, E) for alpha in BASELINE_LAW["alpha"] for E in BASELINE_LAW["E"]]
-    alpha, E = (sum(ends) / 2 for ends in (BASELINE_LAW["alpha"], BASELINE_LAW["E"]))
-    return Measured(ratio(alpha, E), min(corners), max(corners), parts={"exponent": alpha, "limit": E})
-
-
-def _fit(found: dict[str, Any], name: str) -> Any:
-    import warnings
-
-    from broadsheet.methods.scaling.infinite_compute.asymptote import AsymptoteWarning, fit_asymptote
-
-    losses = found["curves"][name]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AsymptoteWarning)  # a rise is counted, not told
-        return fit_asymptote(range(1, len(losses) + 1), losses, "reciprocal")
-
-
-def _over_widths(whole: Any) -> str:
-    """Return the curve through the mean tuned losses over parameters, in thousands."""
-    import warnings
-
-    from broadsheet.methods.scaling.infinite_compute.asymptote import AsymptoteWarning, fit_asymptote
-
-    mean = whole.groupby("parameters")["regularised"].mean()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AsymptoteWarning)
-        return str(fit_asymptote(mean.index.to_numpy() / 1e3, mean.to_numpy()))
-
-
-def _column(table: Any, name: str) -> dict[str, float]:
-    return {str(width): float(value) for width, value in zip(table["width"], table[name], strict=True)}
+    middle, corners = baseline_efficiencies(loss)
+    return Measured(middle, min(corners), max(corners))
 
 
 def _exp(value: float | None) -> float | None:

@@ -20,6 +20,7 @@ __all__ = [
     "SIZES",
     "STANDARD",
     "TUNED_SETTINGS",
+    "baseline_efficiencies",
 ]
 
 SIZES = (0.15, 0.3, 0.6, 1.4)
@@ -94,3 +95,25 @@ MEMBER_SETTINGS: MappingProxyType[tuple[float, float], Setting] = MappingProxyTy
     }
 )
 """The same for members of an ensemble (code)."""
+
+
+def baseline_efficiencies(loss: float) -> tuple[float, list[float]]:
+    """Return the data efficiency at a loss and 200 M tokens, from the published ranges of exponent and limit.
+
+    Args:
+        loss: The loss, nats per token.
+
+    Returns:
+        The ratio at the middle of both ranges, and those at their four corners.
+    """
+    from broadsheet.methods.scaling.infinite_compute.asymptote import data_efficiency
+
+    base = min(STANDARD.values())
+
+    def ratio(alpha: float, E: float) -> float:
+        # A law through the baseline's loss at one unit of tokens.
+        return data_efficiency({"A": base - E, "alpha": alpha, "E": E}, loss, D=1.0).ratio
+
+    exponents, limits = BASELINE_LAW["alpha"], BASELINE_LAW["E"]
+    corners = [ratio(alpha, E) for alpha in exponents for E in limits]
+    return ratio(sum(exponents) / 2, sum(limits) / 2), corners

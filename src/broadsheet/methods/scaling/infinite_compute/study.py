@@ -8,6 +8,7 @@ so that all claims share the same trainings; reading them takes no torch.
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,8 +18,27 @@ import pandas as pd
 
 from broadsheet.claims import NeedsHardware, Run, Scale
 from broadsheet.methods._shared.training_cache import kept
+from broadsheet.methods.scaling.infinite_compute.asymptote import (
+    Asymptote,
+    AsymptoteWarning,
+    Form,
+    fit_asymptote,
+)
 
-__all__ = ["PLANS", "Plan", "best", "by_epochs", "by_width", "decay_shift", "pick", "replicate", "replicates"]
+__all__ = [
+    "PLANS",
+    "Plan",
+    "best",
+    "by_epochs",
+    "by_width",
+    "column",
+    "decay_shift",
+    "member_fit",
+    "over_widths",
+    "pick",
+    "replicate",
+    "replicates",
+]
 
 LR = 3e-3
 USUAL_DECAY = 0.1
@@ -193,3 +213,28 @@ def _vertex(x: np.ndarray, y: Sequence[float]) -> float:
         return float(x[i])
     a, b, c = y[i - 1], y[i], y[i + 1]
     return float(x[i] + 0.5 * (x[i + 1] - x[i]) * (a - c) / (a - 2 * b + c))
+
+
+def column(table: pd.DataFrame, name: str) -> dict[str, float]:
+    """Return a column of :func:`by_width` by width."""
+    return {str(width): float(value) for width, value in zip(table["width"], table[name], strict=True)}
+
+
+def member_fit(found: dict[str, Any], name: str) -> Asymptote:
+    """Return the fit A / K + E of the members whose settings are best ``alone`` or ``together``."""
+    losses = found["curves"][name]
+    return _quiet_fit(np.arange(1.0, len(losses) + 1), losses, "reciprocal")
+
+
+def over_widths(whole: pd.DataFrame) -> str:
+    """Return the curve through the mean tuned losses over the number of parameters, in thousands."""
+    mean = whole.groupby("parameters")["regularised"].mean()
+    return str(_quiet_fit(mean.index.to_numpy(dtype=float) / 1e3, mean.to_numpy(), "power"))
+
+
+def _quiet_fit(x: np.ndarray, losses: Any, form: Form) -> Asymptote:
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", AsymptoteWarning
+        )  # losses that rise are told by the claims themselves
+        return fit_asymptote(x, losses, form)
