@@ -410,8 +410,7 @@ def ensembles_go_below(run: Run) -> Measured:
         table=table,
         size=(6.4, 4.0),
     )
-    limits = [{name: fit[name].E for name in fit} for fit in fits]
-    parts = {"asymptotes": limits, "best_single": singles}
+    parts = {"asymptotes": [{name: fit[name].E for name in fit} for fit in fits], "best_single": singles}
     return Measured.over_seeds(margins, parts=parts)
 
 
