@@ -146,7 +146,12 @@ def test_both_layouts_and_empty_lines_may_stand_in_one_file() -> None:
         (b"[1]", "one object a line"),
         (b"null", "got NoneType"),
         (b'{"id":' + b"[" * 100_000, "nested too deeply|JSON object"),
-        (b'{"id": 1' + b"0" * 5000 + b"}", "digits|string"),
+        (
+            b'{"id": 1' + b"0" * 5000 + b"}",
+            "^line 2: expected a JSON object, got a number of too many digits",
+        ),
+        ({**OURS, "first_seen": "9999-12-31"}, "listed_on .* got 9999-12-31"),
+        ({**OURS, "title": "t" * 100_000}, "title to have at most 2,000 characters"),
         (b"x" * 9_000_000, "at most 8 MiB"),
     ],
 )

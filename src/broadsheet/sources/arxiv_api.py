@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 from broadsheet.sources.fields import arxiv_categories, day, is_withdrawn
 from broadsheet.sources.http import ARXIV, PoliteClient, TryAgain
 from broadsheet.sources.ids import parse_arxiv_id
-from broadsheet.sources.record import PaperRecord, Problem, SourceError
+from broadsheet.sources.record import PaperRecord, Problem, SourceError, checked
 from broadsheet.sources.safe_xml import elements, text_of
 from broadsheet.sources.text import one_line, shorten
 
@@ -221,7 +221,7 @@ class _Reader:
                 page.entries += 1
                 _refuse_error(element)
                 try:
-                    page.records.append(_record(element))
+                    page.records.append(checked(_record(element)))
                 except ValueError as error:
                     found = text_of(element.find(f"{_ATOM}title")) or text_of(element.find(f"{_ATOM}id"))
                     page.problems.append(

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 from broadsheet.sources.fields import arxiv_categories, day, is_withdrawn, mail_day, person_name, split_names
 from broadsheet.sources.http import ARXIV, PoliteClient
 from broadsheet.sources.ids import parse_arxiv_id
-from broadsheet.sources.record import PaperRecord, Problem, SourceError
+from broadsheet.sources.record import PaperRecord, Problem, SourceError, checked
 from broadsheet.sources.safe_xml import elements, local_name, text_of
 from broadsheet.sources.text import one_line, shorten
 
@@ -241,7 +241,7 @@ def _entry(element: Element) -> _Entry:
         reader = _READERS.get(local_name(metadata[0]))
         if reader is None:
             raise ValueError(f"its format {local_name(metadata[0])!r} is unknown")
-        return _Entry(identifier, modified_on, reader(_Fields(metadata[0]), arxiv_id))
+        return _Entry(identifier, modified_on, checked(reader(_Fields(metadata[0]), arxiv_id)))
     except ValueError as error:
         problem = Problem(f"a record of arXiv's answer is left out: {error}", found=shorten(identifier))
         return _Entry(identifier, modified_on, problem=problem)

@@ -12,7 +12,7 @@ from typing import Any
 from broadsheet.sources.fields import day, http_url
 from broadsheet.sources.http import HUGGING_FACE, PoliteClient, TryAgain
 from broadsheet.sources.ids import parse_arxiv_id
-from broadsheet.sources.record import Organisation, PaperRecord, Problem, SourceError
+from broadsheet.sources.record import Organisation, PaperRecord, Problem, SourceError, checked
 from broadsheet.sources.text import one_line, shorten
 
 __all__ = ["URL", "daily"]
@@ -111,7 +111,7 @@ def _daily(
             before = len(seen)
             for item in items:
                 try:
-                    record = _Item(item, on_problem).record(date)
+                    record = checked(_Item(item, on_problem).record(date))
                 except ValueError as error:
                     on_problem(Problem(f"a paper of the list is left out: {error}", found=_excerpt(item)))
                     continue

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 from broadsheet.sources.compressed import BROKEN_FILE, open_plain
 from broadsheet.sources.fields import arxiv_categories, day, is_withdrawn, mail_day, person_name, split_names
 from broadsheet.sources.ids import ArxivId, parse_arxiv_id
-from broadsheet.sources.record import PaperRecord, Problem, SourceError
+from broadsheet.sources.record import PaperRecord, Problem, SourceError, checked
 from broadsheet.sources.text import one_line, shorten
 
 __all__ = ["read"]
@@ -91,7 +91,7 @@ def _read(source: Path | BinaryIO, faults: _Faults) -> Iterator[PaperRecord]:
             if number == 1:
                 text = text.removeprefix("\ufeff")
             try:
-                record = _record(_object(text), number)
+                record = checked(_record(_object(text), number))
             except ValueError as error:
                 faults.add(Problem(str(error), number, shorten(text)))
             else:
@@ -187,6 +187,8 @@ def _object(text: str) -> dict[str, Any]:
         item = json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"expected a JSON object: {error.msg} at place {error.pos + 1}") from error
+    except ValueError as error:  # Python's word for it names a function of its own
+        raise ValueError("expected a JSON object, got a number of too many digits") from error
     except RecursionError:
         raise ValueError("expected a JSON object, got one nested too deeply") from None
     if not isinstance(item, dict):

@@ -7,7 +7,29 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-__all__ = ["Organisation", "PaperRecord", "Problem", "SourceError", "title_key"]
+__all__ = [
+    "FIRST_DAY",
+    "LONGEST_ABSTRACT",
+    "LONGEST_TITLE",
+    "Organisation",
+    "PaperRecord",
+    "Problem",
+    "SourceError",
+    "checked",
+    "title_key",
+]
+
+LONGEST_TITLE = 2_000
+"""Characters of a title: far above any, far below what hurts a list that shows it."""
+
+LONGEST_ABSTRACT = 100_000
+"""Characters of an abstract; arXiv's own limit is a fiftieth of it."""
+
+FIRST_DAY = dt.date(1900, 1, 1)
+"""No paper of a source is older."""
+
+_AHEAD = dt.timedelta(days=366)
+_DAYS = ("published_on", "updated_on", "listed_on")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +94,38 @@ class PaperRecord:
     upvotes: int | None = None
     withdrawn: bool = False
     line: int | None = None
+
+
+def checked(record: PaperRecord, today: dt.date | None = None) -> PaperRecord:
+    """Return a record as it is, if its texts and days are such as a paper can have.
+
+    Args:
+        record: A record of any source.
+        today: The current day; None asks the clock.
+
+    Raises:
+        ValueError: If the title or the abstract is too long, or a day lies before 1900 or more than a year ahead.
+
+    Example:
+        >>> checked(PaperRecord("A title", "jsonl", listed_on=dt.date(9999, 12, 31)))
+        Traceback (most recent call last):
+        ...
+        ValueError: expected listed_on from 1900-01-01 to at most a year ahead, got 9999-12-31
+    """
+    for name, most in (("title", LONGEST_TITLE), ("abstract", LONGEST_ABSTRACT)):
+        length = len(getattr(record, name))
+        if length > most:
+            raise ValueError(f"expected {name} to have at most {most:,} characters, got {length:,}")
+    for name in _DAYS:
+        day = getattr(record, name)
+        if day is not None and not FIRST_DAY <= _day(day) <= (today or dt.date.today()) + _AHEAD:
+            raise ValueError(f"expected {name} from {FIRST_DAY} to at most a year ahead, got {_day(day)}")
+    return record
+
+
+def _day(moment: dt.date) -> dt.date:
+    # A time is a date to Python, but cannot be compared with one.
+    return moment.date() if isinstance(moment, dt.datetime) else moment
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from broadsheet.sources.page_text import WAY_OUT, Block, blocks, clean_lines, openable
-from broadsheet.sources.record import Organisation, PaperRecord, Problem, SourceError
+from broadsheet.sources.record import (
+    LONGEST_TITLE,
+    Organisation,
+    PaperRecord,
+    Problem,
+    SourceError,
+    checked,
+)
 from broadsheet.sources.text import shorten
 
 __all__ = ["read"]
@@ -30,7 +37,6 @@ __all__ = ["read"]
 SOURCE = "saved-page"
 
 # Far above what a page of papers holds, far below what hurts.
-_LONGEST_TITLE = 2000  # characters
 _LONGEST_NAME = 300
 _LONGEST_HANDLE = 200
 _LONGEST_PREAMBLE = 10_000  # lines
@@ -357,7 +363,7 @@ class _Page:
         self._papers += 1
         if self._papers > _MOST_PAPERS:
             raise SourceError(Problem(f"a page holds at most {_MOST_PAPERS:,} papers; {WAY_OUT}", draft.line))
-        return PaperRecord(
+        record = PaperRecord(
             title=draft.title,
             source=SOURCE,
             abstract=draft.abstract,
@@ -368,6 +374,10 @@ class _Page:
             comments_at_save=None if draft.date is None else draft.date.comments or 0,
             line=draft.line,
         )
+        try:
+            return checked(record)
+        except ValueError as error:
+            raise _Fault(Problem(str(error), draft.line, shorten(draft.title))) from error
 
     def _doubt(self, date: _Date, published: dt.date, listed: dt.date) -> None:
         """Warn of a date that can be read but hardly be right."""
@@ -417,8 +427,8 @@ def _draft(text: list[Block], meta: Block | None) -> _Draft:
         number, found = title.lines[1]
         raise _Fault(Problem("expected an empty line after the title", number, shorten(found)))
     line, name = title.lines[0]
-    if len(name) > _LONGEST_TITLE:
-        raise _Fault(Problem(f"a title has at most {_LONGEST_TITLE:,} characters", line, shorten(name)))
+    if len(name) > LONGEST_TITLE:
+        raise _Fault(Problem(f"a title has at most {LONGEST_TITLE:,} characters", line, shorten(name)))
     if not abstract:
         raise _Fault(Problem("expected an abstract after this title", line, shorten(name)))
     lines = [entry for block in abstract for entry in block.lines]

@@ -119,3 +119,27 @@ def test_a_paper_on_two_lists_of_a_day_is_shown_once(get):
     paper = make_paper("Twice listed", day=DAY)
     Listing.objects.create(paper=paper, day=DAY, source="jsonl", position=3)
     assert get("/day/2025-12-08").count("Twice listed") == 1
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/day/9999-12-31",
+        "/month/9999-12",
+        "/week/9999-W52",
+        "/day/1899-12-31",
+        "/week/0001-W01",
+        "/go?day=0001-01-01",
+    ],
+)
+def test_days_that_no_paper_can_be_of_have_no_edition(get, address):
+    assert "There is no such date" in get(address, status=404)
+
+
+def test_a_day_that_got_into_the_database_nonetheless_takes_no_page_down(get):
+    make_paper("Of today", day=DAY)
+    make_paper("Of the end of time", day=dt.date(9999, 12, 31))
+    html = get("/")
+    assert "Of today" in html
+    assert "/day/9999" not in html
+    assert "Newest edition" in html

@@ -32,6 +32,18 @@ def counts(summary):
     return summary.added, summary.changed, summary.unchanged, summary.skipped
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [{"title": "t" * 100_000}, {"abstract": "a" * 100_001}, {"listed_on": dt.date(9999, 12, 31)}],
+)
+def test_what_no_paper_can_be_is_skipped_whatever_the_source(wrong):
+    summary = import_records([record(**{"line": 7, **wrong}), record("Another")], source="test")
+    assert counts(summary) == (1, 0, 0, 1)
+    (problem,) = summary.problems
+    assert (problem.line, problem.warning) == (7, False)
+    assert next(iter(wrong)) in problem.message
+
+
 def test_a_record_becomes_a_paper_with_all_it_says():
     full = record(
         "A Law of Lifetimes",
@@ -300,7 +312,7 @@ def test_values_that_no_column_holds_are_left_out(name, value, kept):
 
 def test_a_title_longer_than_the_index_is_found_again():
     for source in ("saved-page", "jsonl"):
-        import_records([record("word " * 1000 + "end")], source=source)
+        import_records([record("word " * 300 + "end")], source=source)
     assert Paper.objects.get().sources == "jsonl saved-page"
 
 

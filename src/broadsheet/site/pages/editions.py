@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from broadsheet.site.papers import feeds
 from broadsheet.site.papers.models import Listing
+from broadsheet.sources.record import FIRST_DAY
 
 __all__ = ["Cell", "Edition", "Month", "day_edition", "day_words", "month_edition", "week_edition"]
 
@@ -138,28 +139,35 @@ def day_edition(text: str) -> Edition:
     """Return the edition of a day written as ``2025-12-08``.
 
     Raises:
-        ValueError: if there is no such day.
+        ValueError: if there is no such day, or it lies outside the years that have editions.
     """
     day = dt.date.fromisoformat(text)
-    return Edition("day", day, day, f"{day:%A}, {day_words(day)}")
+    return _printed(Edition("day", day, day, f"{day:%A}, {day_words(day)}"))
 
 
 def week_edition(text: str) -> Edition:
     """Return the edition of an ISO week written as ``2025-W50``.
 
     Raises:
-        ValueError: if there is no such week.
+        ValueError: if there is no such week, or it lies outside the years that have editions.
     """
     year, week = int(text[:4]), int(text[6:])
     first, last = feeds.week_bounds(year, week)
-    return Edition("week", first, last, f"Week {week} of {year}")
+    return _printed(Edition("week", first, last, f"Week {week} of {year}"))
 
 
 def month_edition(text: str) -> Edition:
     """Return the edition of a month written as ``2025-12``.
 
     Raises:
-        ValueError: if there is no such month.
+        ValueError: if there is no such month, or it lies outside the years that have editions.
     """
     first, last = feeds.month_bounds(int(text[:4]), int(text[5:]))
-    return Edition("month", first, last, f"{first:%B} {first.year}")
+    return _printed(Edition("month", first, last, f"{first:%B} {first.year}"))
+
+
+def _printed(edition: Edition) -> Edition:
+    """Return the edition if it lies in the years that have any, or raise ValueError."""
+    if edition.last < FIRST_DAY or edition.first > feeds.LAST_DAY:
+        raise ValueError(f"there are editions from {FIRST_DAY} to {feeds.LAST_DAY}")
+    return edition

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from django.db.models import Case, Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Value, When
 
 from broadsheet.site.papers.models import Author, Listing, Organisation, Paper
+from broadsheet.sources.record import FIRST_DAY
 
 __all__ = [
+    "LAST_DAY",
     "PAGE",
     "Counts",
     "Day",
@@ -37,6 +39,8 @@ __all__ = [
 ]
 
 PAGE = 50
+LAST_DAY = dt.date(2999, 12, 31)
+"""Of no later day there is an edition, whatever a database holds."""
 _MOST = 500
 # Lists that people chose stand before lists of everything that was announced.
 _ORDER_OF_SOURCES = ["saved-page", "hf-daily", "arxiv-api", "arxiv-oai", "jsonl"]
@@ -215,7 +219,8 @@ def days(since: dt.date | None = None, until: dt.date | None = None, *, limit: i
 
 def newest_day() -> dt.date | None:
     """Return the newest day with papers, or None where no list has been imported yet."""
-    return Listing.objects.order_by("-day").values_list("day", flat=True).first()
+    newest = Listing.objects.filter(day__lte=LAST_DAY).order_by("-day")
+    return newest.values_list("day", flat=True).first()
 
 
 def neighbours(first: dt.date, last: dt.date | None = None) -> Neighbours:
@@ -225,7 +230,7 @@ def neighbours(first: dt.date, last: dt.date | None = None) -> Neighbours:
         first: The day, or the first day of the period.
         last: Last day of the period; None for a single day.
     """
-    seen = Listing.objects.values_list("day", flat=True)
+    seen = Listing.objects.filter(day__range=(FIRST_DAY, LAST_DAY)).values_list("day", flat=True)
     return Neighbours(
         previous=seen.filter(day__lt=first).order_by("-day").first(),
         next=seen.filter(day__gt=last or first).order_by("day").first(),

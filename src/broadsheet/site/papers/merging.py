@@ -15,7 +15,7 @@ from typing import Any
 
 from broadsheet.site.papers import names
 from broadsheet.site.papers.models import Paper
-from broadsheet.sources.record import PaperRecord, Problem
+from broadsheet.sources.record import PaperRecord, Problem, checked
 
 __all__ = ["Row", "clean", "merge", "merge_rows"]
 
@@ -126,6 +126,11 @@ def clean(record: PaperRecord) -> tuple[PaperRecord | None, list[Problem]]:
     ):
         message = "expected an arXiv id without version such as 2503.02130; the paper was skipped"
         return None, [Problem(message, line=record.line, found=repr(record.arxiv_id)[:80])]
+    try:
+        checked(record)
+    except ValueError as error:
+        message = f"{error}; the paper was skipped"
+        return None, [Problem(message, line=record.line, found=record.title[:80])]
     changes: dict[str, Any] = {}
     for name in ("title", *_TEXTS):
         given = getattr(record, name)
