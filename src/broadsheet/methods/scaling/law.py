@@ -14,12 +14,12 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 from broadsheet.methods.scaling import plots, records, report, uncertainty, validation
-from broadsheet.methods.scaling.fitting import distinct_best, minimise, screen
 from broadsheet.methods.scaling.identification import (
+    NotIdentified,
     ScalingWarning,
+    open_parameters_fault,
     refuse_constant_inputs,
     refuse_flat_directions,
-    refuse_open_parameters,
 )
 from broadsheet.methods.scaling.objective import (
     LOSSES,
@@ -32,6 +32,7 @@ from broadsheet.methods.scaling.objective import (
 )
 from broadsheet.methods.scaling.reading import Rows, new_inputs, read_rows
 from broadsheet.methods.scaling.runs import LossUnit, RunTable
+from broadsheet.methods.scaling.searching import search
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["Law", "Parameter"]
 
 AnyLaw = TypeVar("AnyLaw", bound="Law")
-POLISHED = 16  # starts that are followed to their optimum
-_AGREE = 1e-6  # relative difference of objectives that count as the same optimum
 
 
 @dataclass(frozen=True)
@@ -173,6 +172,7 @@ class Law(BaseEstimator):  # type: ignore[misc]
         weights: Any = None,
         loss_unit: LossUnit = "nats",
         spare_rows: int = 2,
+        open_parameters: Literal["refuse", "warn"] = "refuse",
     ) -> AnyLaw:
         """Fit the law.
 
@@ -184,6 +184,9 @@ class Law(BaseEstimator):  # type: ignore[misc]
             loss_unit: Unit of the loss: ``nats``, ``bits`` or ``perplexity``.
             spare_rows: How many more rows than free parameters are asked for, >= 0. With 0 the law may go
                 through every point, and nothing is left to judge it by: intervals are refused.
+            open_parameters: What to do where the noise leaves a parameter open by more than a factor of 20,000
+                either way: ``refuse`` the fit, or ``warn``, where predictions near the table are all that is
+                wanted.
 
         Returns:
             The law itself.
@@ -201,6 +204,8 @@ class Law(BaseEstimator):  # type: ignore[misc]
         self.columns_ = dict(columns or {})
         self._adopt(rows)
         free = self._free()
+        if open_parameters not in ("refuse", "warn"):
+            raise ValueError(f"open_parameters must be 'refuse' or 'warn', got {open_parameters!r}")
         if not isinstance(spare_rows, int) or spare_rows < 0:
             raise ValueError(f"spare_rows must be a whole number >= 0, got {spare_rows!r}")
         if len(rows.y) < free.sum() + spare_rows:
@@ -209,9 +214,9 @@ class Law(BaseEstimator):  # type: ignore[misc]
                 f"{int(free.sum()) + spare_rows} rows, got {len(rows.y)}; add runs, or hold parameters with fixed="
             )
         refuse_constant_inputs(rows.x, self._moving_inputs())
-        self._search(free)
+        search(self, free)
         self.residuals_ = self._objective().residuals(self.theta_[None])[0]
-        self._judge(free)
+        self._judge(free, open_parameters)
         self.n_features_in_ = len(self._inputs())
         return self
 
@@ -279,40 +284,7 @@ class Law(BaseEstimator):  # type: ignore[misc]
             natural: Floats = np.where(logs, np.exp(np.where(logs, theta, 0.0)), theta)
         return natural
 
-    def _grid(self) -> Floats:
-        starts = self._starts(self.rows_.x, self.rows_.y)
-        if self.grid is not None:
-            missing = [n for n in self.names_ if n not in self.grid and n not in (self.fixed or {})]
-            if missing:
-                raise ValueError(f"grid must name every free parameter; {', '.join(missing)} are missing")
-            axes = [np.atleast_1d(self._transformed(n, self.grid.get(n, [1.0]))) for n in self.names_]
-            starts = np.stack([a.ravel() for a in np.meshgrid(*axes, indexing="ij")], axis=1)
-        for j, name in enumerate(self.names_):
-            if name in (self.fixed or {}):
-                starts[:, j] = self._transformed(name, (self.fixed or {})[name])
-        return starts
-
-    def _search(self, free: np.ndarray) -> None:
-        objective = self._objective()
-        starts = np.asarray(self._grid(), float)
-        best = distinct_best(starts, screen(objective, starts), POLISHED)
-        if not len(best):
-            raise ValueError(
-                "the objective is infinite at every start; check the table's units, or give grid="
-            )
-        found = minimise(objective, best, free=free)
-        top = int(np.nanargmin(np.where(np.isfinite(found.value), found.value, np.inf)))
-        worst = float(screen(objective, starts[:1])[0])
-        near = found.value[top] * (1.0 + _AGREE) + 1e-14 * (worst if math.isfinite(worst) else 0.0)
-        self.theta_ = found.theta[top]
-        self.polished_ = found
-        self.objective_ = float(found.value[top])
-        self.converged_ = bool(found.converged[top])
-        self.n_polished_ = len(best)
-        self.n_agree_ = int((found.value <= near).sum())
-        self.params_ = dict(zip(self.names_, map(float, self._natural(self.theta_)), strict=True))
-
-    def _judge(self, free: np.ndarray) -> None:
+    def _judge(self, free: np.ndarray, open_parameters: str) -> None:
         jacobian = self._log_predict_jacobian(self.theta_[None], self.rows_.x)[1][0]
         if self.rows_.weights is not None:
             jacobian = jacobian[self.rows_.weights > 0]
@@ -320,10 +292,13 @@ class Law(BaseEstimator):  # type: ignore[misc]
         may_vanish = self._may_vanish()
         refuse_flat_directions(jacobian[:, free], names, what=type(self).__name__, may_vanish=may_vanish)
         if len(self.rows_.y) > len(names):
-            logs = np.array([p.transform == "log" for p in self.parameters_])
             with np.errstate(all="ignore"):
-                spread = np.where(logs, np.sqrt(np.diag(uncertainty.covariance(self))), 0.0)
-            refuse_open_parameters(spread, jacobian, self.names_, what=type(self).__name__)
+                spread = self._openness(uncertainty.covariance(self))
+            fault = open_parameters_fault(spread, jacobian, self.names_, what=type(self).__name__)
+            if fault and open_parameters == "refuse":
+                raise NotIdentified(fault)
+            if fault:
+                warnings.warn(fault, ScalingWarning, stacklevel=3)
         for text in self._cautions():
             warnings.warn(text, ScalingWarning, stacklevel=3)
         if self.n_agree_ == 1 and self.n_polished_ > 1:
@@ -340,6 +315,15 @@ class Law(BaseEstimator):  # type: ignore[misc]
                 ScalingWarning,
                 stacklevel=3,
             )
+
+    def _openness(self, covariance: Floats) -> Floats:
+        """Return (k,) standard errors by which parameters are refused as open; 0 where any size will do.
+
+        Override where a parameter is a scale far outside of the table, which only means something beside another.
+        """
+        logs = np.array([p.transform == "log" for p in self.parameters_])
+        found: Floats = np.where(logs, np.sqrt(np.diag(covariance)), 0.0)
+        return found
 
     def _unfitted(self) -> Law:
         """Return a law of the same settings that has seen no runs."""
