@@ -228,11 +228,15 @@ class Plan:
     batch: int = 192
 
 
-STEEP = Plan(Addition(2), LADDER, {"smoke": 20, "laptop": 250, "paper": 2000})
-"""Addition with answers of 3 digits: models find the carry at different sizes."""
-HARD = Plan(Addition(3), LADDER[:2], {"smoke": 20, "laptop": 250, "paper": 2000})
+STEEP = Plan(
+    Addition(2),
+    tuple({"d_model": width, "heads": 2, "layers": 2} for width in (12, 20, 28, 40, 56)),
+    {"smoke": 10, "laptop": 400, "paper": 4000},
+)
+"""Addition with answers of 3 digits: models find how digits add, and the carry, at different sizes."""
+HARD = Plan(Addition(3), LADDER[:2], {"smoke": 10, "laptop": 250, "paper": 2000})
 """Addition with answers of 4 digits, small models only: a pass in some hundred or thousand samples."""
-SMOOTH = Plan(Recall(1000, 1.0), LADDER, {"smoke": 20, "laptop": 250, "paper": 2000})
+SMOOTH = Plan(Recall(1000, 1.0), LADDER, {"smoke": 10, "laptop": 250, "paper": 2000})
 """Recall of values of keys with a long tail: the larger the model, the further down the tail it reaches."""
 
 

@@ -190,17 +190,30 @@ def test_frames_are_items_too():
 
 
 @pytest.mark.parametrize("r", [2, 5])
-def test_the_interval_of_the_mean_holds_it(r):
+@pytest.mark.parametrize(("low", "high"), [(-3, -0.3), (-0.15, -0.01)])
+def test_the_interval_of_the_mean_holds_it_and_is_no_wider(r, low, high):
     rng = np.random.default_rng(8)
-    true = 10 ** rng.uniform(-3, -0.3, 25)
-    hits = 0
+    true = 10 ** rng.uniform(low, high, 25)
+    hits, means, widths = 0, [], []
     for seed in range(150):
         k = np.random.default_rng([seed, r]).negative_binomial(r, true) + r
         table = pd.DataFrame({"r": r, "K": k, "capped": False})
         table["p_mle"], table["p_unbiased"] = r / k, (r - 1) / (k - 1)
         row = dataset_pass_rate(table, 1e6, estimate="p_unbiased", n_draws=400).iloc[0]
         hits += row["lower"] <= true.mean() <= row["upper"]
+        means.append(row["pu"])
+        widths.append(row["upper"] - row["lower"])
     assert hits / 150 >= 0.85
+    assert np.mean(means) == pytest.approx(true.mean(), rel=0.05)
+    assert np.mean(widths) == pytest.approx(2 * 1.96 * np.std(means), rel=0.35)
+
+
+def test_items_that_all_pass_at_once_still_leave_a_lower_end():
+    row = dataset_pass_rate(
+        PassUntil(ByIndex(), yes, 5).run([{"prompt": "1"}] * 3), estimate="p_unbiased"
+    ).iloc[0]
+    assert (row["pu"], row["upper"]) == (1.0, 1.0)
+    assert 0.4 < row["lower"] < 0.95
 
 
 def test_items_may_be_resampled():

@@ -56,13 +56,16 @@ def plot_trend(
             linestyle=(0, (4, 3)),
         )
     if names is not None:
-        for date, density, name in zip(envelope["date"], envelope["density"], names, strict=True):
+        for number, (date, density, name) in enumerate(
+            zip(envelope["date"], envelope["density"], names, strict=True)
+        ):
+            below = number % 2 == 0  # neighbours on opposite sides, so that their names do not meet
             ax.annotate(
                 str(name).rsplit("/", 1)[-1],
                 (date, density),
-                (-4, 5),
+                (5, -11) if below else (-4, 5),
                 textcoords="offset points",
-                ha="right",
+                ha="left" if below else "right",
                 size="x-small",
             )
     ax.set_yscale("log")

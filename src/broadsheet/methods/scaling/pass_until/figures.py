@@ -43,7 +43,7 @@ def draw_resolution(figure: Figure, table: pd.DataFrame) -> None:
     top.set_yscale("log")
     top.set_xscale("log")
     top.legend()
-    top.set_ylabel("PassUntil")
+    top.set_ylabel("rate by PassUntil")
     bottom.set_ylabel("share of 20")
     bottom.set_xlabel("exact pass rate")
 

@@ -318,13 +318,17 @@ def _mean_interval(
 ) -> tuple[float, float]:
     """Return the ends of the interval of the mean, from draws of the items' own uncertainty."""
     r, k, cut = (table[c].to_numpy() for c in ("r", "K", "capped"))
-    # Around (r - 1)/(K - 1) the errors of many items average out, so each is drawn around that value. A single item,
-    # and the biased r/K, keep their exact distributions, one for the lower end and one for the upper.
-    reached = ~cut & (estimate == "p_unbiased") & (len(table) > 1)
-    shown = np.where(reached, r - 1, r)
-    low = np.where(r > 0, rng.beta(np.maximum(shown, 1), k - r + 1, taken.shape), 0.0)
     room = k - r
-    high = np.where(room > 0, rng.beta(np.where(cut, r + 1, shown), np.maximum(room, 1), taken.shape), 1.0)
+    low = np.where(r > 0, rng.beta(np.maximum(r, 1), room + 1, taken.shape), 0.0)
+    high = np.where(room > 0, rng.beta(np.where(cut, r + 1, r), np.maximum(room, 1), taken.shape), 1.0)
+    # Around (r - 1)/(K - 1) the errors of many items average out, so each is drawn around that value, with the variance
+    # that is estimated without bias, v (1 - v)/(K - 2). A single item, items that all passed at once, and the biased
+    # r/K keep their exact distributions, one for the lower end and one for the upper.
+    reached = ~cut & (estimate == "p_unbiased") & (len(table) > 1) & bool((room > 0).any())
+    size = np.maximum(k - 3.0, 0.01)
+    inner = np.clip(values, 1e-9, 1.0 - 1e-9)
+    around = np.where(values < 1.0, rng.beta(size * inner, size * (1.0 - inner), taken.shape), 1.0)
+    low, high = np.where(reached, around, low), np.where(reached, around, high)
     means = [np.take_along_axis(drawn, taken, axis=1).mean(axis=1) for drawn in (low, high)]
     middle = float(values.mean())
     return min(float(np.quantile(means[0], tail)), middle), max(
