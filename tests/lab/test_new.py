@@ -65,7 +65,7 @@ def test_the_rooms_in_a_checkout_touch_nothing_else(checkout: Path) -> None:
     assert {p: b for p, b in after.items() if p in before} == before
     assert set(after) - set(before) == set(laid.files)
     outside = [p.relative_to(checkout).as_posix() for p in laid.files]
-    allowed = ("src/broadsheet/methods/statistics/", "tests/methods/statistics/kernel_regression/")
+    allowed = ("src/broadsheet/methods/statistics/", "tests/methods/statistics/")
     assert all(path.startswith(allowed) for path in outside)
     assert tomllib.loads((laid.folder / "paper.toml").read_text())["year"] == 2003
 

@@ -90,6 +90,10 @@ def lay_out(arxiv_id: str, place: str, into: Path | str | None = None) -> Laid:
     for init in (at.methods / "__init__.py", at.methods / family / "__init__.py"):
         if not init.exists():
             texts[init] = _FAMILY_INIT if init.parent.name == family else '"""Papers that run."""\n'
+    # Test files of different papers share names: as packages, pytest tells them apart.
+    for level in (tests, tests.parent) if at.built_in else ():
+        if not (level / "__init__.py").exists():
+            texts[level / "__init__.py"] = ""
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(_grouped(words.fill(text), at.built_in), encoding="utf-8")
