@@ -186,6 +186,7 @@ class Table:
     _WORDS: Mapping[type, str] = {
         str: "a text in quotes",
         int: "a whole number",
+        bool: "true or false, without quotes",
         dt.date: "a date such as 2025-12-08, without quotes",
         list: "a list",
     }
@@ -237,7 +238,7 @@ class Table:
 
         Args:
             key: The key.
-            kind: The type it must have: ``str``, ``int``, ``list`` (of texts) or ``datetime.date``.
+            kind: The type it must have: ``str``, ``int``, ``bool``, ``list`` (of texts) or ``datetime.date``.
             default: What stands in where the key is absent and not required.
             required: Whether its absence is an error.
             check: Returns what is wrong with the value, or None.
@@ -251,7 +252,8 @@ class Table:
                 raise self.wrong(key, f"is missing: add the line {key} = …")
             return default  # type: ignore[return-value]
         value = self.values[key]
-        fits = isinstance(value, kind) and not isinstance(value, bool | dt.datetime)
+        # To Python a truth is a number and a time is a date.
+        fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool | dt.datetime))
         if kind is str and isinstance(value, int | float):
             raise self.wrong(key, f'must be a text in quotes, got the number {value}: write {key} = "…"')
         if not fits or (kind is list and not all(isinstance(v, str) for v in value)):

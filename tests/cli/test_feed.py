@@ -36,7 +36,7 @@ def test_what_was_imported_is_found(broadsheet: Command, page: Path) -> None:
 
 def test_search_speaks_plainly_to_a_pipe(broadsheet: Command, page: Path) -> None:
     broadsheet("import", page, "--saved", "2025-12-08")
-    lines = broadsheet("search", "counting").out.splitlines()
+    lines = broadsheet("search", "title:counting").out.splitlines()
     assert lines[0].split("\t") == ["id", "date", "title", "authors"]
     assert "\x1b" not in "".join(lines)
     assert len(lines) == 2
@@ -113,3 +113,18 @@ def test_the_given_page_has_its_39_papers(broadsheet: Command) -> None:
     assert said.json()["added"] == 39, said.out
     again = broadsheet("import", found[0], "--saved", "2025-12-08", "--json").json()
     assert (again["added"], again["changed"], again["unchanged"]) == (0, 0, 39)
+
+
+def test_an_import_into_a_database_that_may_only_be_read_is_refused(
+    broadsheet: Command, home: Path, page: Path
+) -> None:
+    assert broadsheet("search", "x").code == 0
+    with sqlite3.connect(home / "broadsheet.sqlite3") as database:
+        database.execute(
+            "CREATE TRIGGER closed BEFORE INSERT ON papers_paper BEGIN "
+            "SELECT RAISE(ABORT, 'attempt to write a readonly database'); END"
+        )
+    said = broadsheet("import", page, "--saved", "2025-12-08")
+    assert said.code == 6
+    assert "cannot be written" in said.err
+    assert "Traceback" not in said.err

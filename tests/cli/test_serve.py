@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
+
+import pytest
 
 from .conftest import Command
 
@@ -34,6 +38,28 @@ def test_serves_the_first_page_and_stops(home: Path) -> None:
         out, err = server.communicate(timeout=20)
     assert "Traceback" not in out + err
     assert server.returncode in (0, 130)
+
+
+def test_a_page_that_fails_says_in_the_terminal_why(home: Path) -> None:
+    server = subprocess.Popen(
+        [sys.executable, "-m", "broadsheet", "serve", "--port", "0"],
+        env={**os.environ, "BROADSHEET_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        address = server.stdout.readline().split("http://")[1].split()[0]
+        with sqlite3.connect(home / "broadsheet.sqlite3") as database:
+            database.execute("DROP TABLE papers_listing")
+        with pytest.raises(urllib.error.HTTPError, match="500"):
+            urllib.request.urlopen(f"http://{address}/day/2025-12-08", timeout=30)
+    finally:
+        server.send_signal(signal.SIGINT)
+        _, err = server.communicate(timeout=20)
+    assert "Internal Server Error: /day/2025-12-08" in err
+    assert "no such table: papers_listing" in err
 
 
 def test_a_port_in_use_is_named_before_anything_is_done(broadsheet: Command, home: Path) -> None:

@@ -6,6 +6,7 @@ import datetime as dt
 import importlib.util
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from broadsheet.sources.record import PaperRecord, Problem, SourceError
 if TYPE_CHECKING:
     from broadsheet.site.papers.importing import ImportSummary
 
-__all__ = ["import_command", "open_database", "search_command", "sync_command"]
+__all__ = ["import_command", "opened_database", "search_command", "sync_command"]
 
 _DAY = click.DateTime(formats=["%Y-%m-%d"])
 _BULK_ENDINGS = (".jsonl", ".ndjson", ".json")
@@ -34,13 +35,15 @@ def require_site() -> None:
         )
 
 
-def open_database() -> None:
-    """Bring the database up to date, or refuse with what is wrong with it."""
+@contextmanager
+def opened_database() -> Iterator[None]:
+    """Bring the database up to date; refuse with what is wrong with it, then or in what follows."""
     require_site()
     from broadsheet.site.papers import database
 
     try:
-        database.prepare()
+        with database.with_database():
+            yield
     except database.DatabaseProblem as problem:
         raise Refusal(str(problem), 6) from problem
 
@@ -77,10 +80,9 @@ class _Import:
             count = sum(1 for _ in records)
             self._tell({"added": 0, "changed": 0, "unchanged": 0, "read": count})
             return
-        open_database()
-        from broadsheet.site.papers.importing import import_records
+        with opened_database(), _progress("papers", shown=not self.as_json) as advance:
+            from broadsheet.site.papers.importing import import_records
 
-        with _progress("papers", shown=not self.as_json) as advance:
             summary = import_records(records, source=self.source, progress=advance)
         self.problems.extend(summary.problems)
         self._tell(
@@ -310,10 +312,10 @@ def search_command(query: tuple[str, ...], limit: int, as_json: bool) -> None:
     Example:
       broadsheet search 'title:"scaling law" year:2025'
     """
-    open_database()
-    from broadsheet.site.papers import finding
+    with opened_database():
+        from broadsheet.site.papers import finding
 
-    found = finding.find(" ".join(query), limit=limit)
+        found = finding.find(" ".join(query), limit=limit)
     if as_json:
         voice.print_json(
             {"query": " ".join(query), "total": found.total_words, "papers": [_hit(h) for h in found.hits]}

@@ -10,7 +10,7 @@ import click
 
 from broadsheet import places
 from broadsheet.cli import voice
-from broadsheet.cli.feed import open_database
+from broadsheet.cli.feed import opened_database
 from broadsheet.cli.voice import Refusal
 
 __all__ = ["serve_command"]
@@ -59,7 +59,8 @@ def serve_command(host: str, port: int, threads: int, as_json: bool) -> None:
     """
     listener = _listen(host, port)
     try:
-        open_database()
+        with opened_database():
+            pass  # it is ready; what goes wrong with it later, the pages say
         from waitress.server import create_server
 
         from broadsheet.site.wsgi import application

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
-import tomllib
 from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
 from broadsheet import places
+from broadsheet.rooms import BrokenFile, Table
 
 _HERE = Path(__file__).parent
 
@@ -22,25 +22,34 @@ SERVER_SETTINGS = {
 }
 
 
+_SHORTEST_KEY = 20
+_HOSTS = ["127.0.0.1", "localhost", "[::1]", "testserver"]
+
+
 def _server_settings() -> dict[str, Any]:
     path = places.settings_file()
-    if path is None:
-        return {}
     try:
-        with path.open("rb") as file:
-            given = tomllib.load(file)
-    except OSError as error:
-        raise ImproperlyConfigured(
-            f"BROADSHEET_SETTINGS names {path}, which cannot be read: {error.strerror}"
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise ImproperlyConfigured(f"{path} is not valid TOML: {error}") from error
-    unknown = sorted(set(given) - set(SERVER_SETTINGS))
-    if unknown:
-        raise ImproperlyConfigured(
-            f"{path} holds the unknown key {unknown[0]!r}; known are: {', '.join(SERVER_SETTINGS)}"
-        )
+        table = Table.read(path) if path is not None else Table(Path(), {})
+        given = {
+            "secret_key": table.take("secret_key", str, required=False, check=_key_fault),
+            "debug": table.take("debug", bool, False, required=False),
+            "hosts": table.take("hosts", list, _HOSTS, required=False, check=_hosts_fault),
+        }
+        table.finish()
+    except BrokenFile as error:
+        raise ImproperlyConfigured(f"BROADSHEET_SETTINGS: {error}") from error
     return given
+
+
+def _key_fault(value: str) -> str | None:
+    # The message goes to a terminal or a log: it does not repeat the key.
+    return None if len(value) >= _SHORTEST_KEY else f"must have at least {_SHORTEST_KEY} characters"
+
+
+def _hosts_fault(value: list[str]) -> str | None:
+    if value and all(name.strip() for name in value):
+        return None
+    return f'must hold the names under which the server is reached, such as ["papers.example.org"], got {value!r}'
 
 
 def _secret_key() -> str:
@@ -68,9 +77,9 @@ def _secret_key() -> str:
 
 _SERVER = _server_settings()
 
-SECRET_KEY = _SERVER.get("secret_key") or _secret_key()
-DEBUG = bool(_SERVER.get("debug", False))
-ALLOWED_HOSTS = _SERVER.get("hosts", ["127.0.0.1", "localhost", "[::1]", "testserver"])
+SECRET_KEY = _SERVER["secret_key"] or _secret_key()
+DEBUG = _SERVER["debug"]
+ALLOWED_HOSTS = _SERVER["hosts"]
 
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
@@ -117,6 +126,15 @@ DATABASES = {
             " PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=4000; PRAGMA journal_size_limit=67108864;",
         },
     }
+}
+
+# A page that fails says that the terminal says why.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"terminal": {"format": "%(asctime)s %(message)s"}},
+    "handlers": {"terminal": {"class": "logging.StreamHandler", "formatter": "terminal"}},
+    "loggers": {"django.request": {"handlers": ["terminal"], "level": "ERROR", "propagate": False}},
 }
 
 USE_TZ = True

@@ -138,8 +138,9 @@ def test_an_empty_file_becomes_a_database(tmp_path):
 def test_a_home_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "home").write_text("x")
     said = python(tmp_path / "home")
-    assert said.startswith(f"PROBLEM {tmp_path / 'home'}: ")
+    assert said.startswith(f"PROBLEM {tmp_path / 'home'}: is no folder")
     assert "BROADSHEET_HOME" in said
+    assert "right to write" not in said
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
@@ -173,6 +174,41 @@ def test_a_full_disk_is_said_so(home):
     assert "What was finished is safe" in said
 
 
+@pytest.mark.parametrize(("free", "said"), [(0, "no space left"), (10**9, "the disk's own faults")])
+def test_an_error_of_input_and_output_is_told_by_the_room_that_is_left(home, free, said):
+    how = f"""
+                import collections, shutil
+                shutil.disk_usage = lambda path: collections.namedtuple("Usage", "free")({free})
+                raise sqlite3.OperationalError("disk I/O error")
+    """
+    told = python(home, FAILING.format(how=how.strip()))
+    assert said in told
+    assert "copy" not in told
+
+
+def test_tables_that_cannot_be_made_for_want_of_room_are_said_so(tmp_path):
+    code = """
+        from broadsheet.site.papers import database
+        import sqlite3
+        from django.db import OperationalError
+        from django.db.migrations.exceptions import MigrationSchemaMissing
+
+        def full(quiet):
+            try:
+                try:
+                    raise sqlite3.OperationalError("database or disk is full")
+                except sqlite3.Error as error:
+                    raise OperationalError(str(error)) from error
+            except OperationalError as error:
+                raise MigrationSchemaMissing(f"Unable to create the django_migrations table ({error})")
+
+        database._bring_up_to_date = full
+    """
+    said = python(tmp_path, textwrap.dedent(code) + textwrap.dedent(PREPARE))
+    assert said.startswith("PROBLEM")
+    assert "no space left" in said
+
+
 def test_a_database_that_may_only_be_read_is_said_so(home):
     said = python(
         home,
@@ -194,12 +230,40 @@ def test_a_locked_database_is_said_so(home):
     assert "another program has been writing" in said
 
 
-def test_broken_server_settings_are_named(tmp_path):
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (b"debug = maybe\n", "line 1: is not valid TOML"),
+        (b"\nhosts = ['caf\xe9']\n", "line 2: is not UTF-8"),
+        (b'debug = "false"\n', "line 1: debug must be true or false, without quotes, got 'false'"),
+        (b"hosts = [5]\n", "line 1: hosts must be a list of texts, got [5]"),
+        (b'hosts = "x"\n', "line 1: hosts must be a list of texts, got 'x'"),
+        (b"hosts = []\n", "hosts must hold the names"),
+        (b'secret_key = ""\n', "secret_key must have at least 20 characters"),
+        (b"secret_key = 5\n", "secret_key must be a text in quotes"),
+        (b"debugg = true\n", "debugg is not a known key: did you mean debug?"),
+    ],
+)
+def test_broken_server_settings_are_named(tmp_path, written, said):
     settings = tmp_path / "server.toml"
-    settings.write_text("debug = maybe\n")
-    said = python(tmp_path / "home", BROADSHEET_SETTINGS=str(settings))
-    assert said.startswith("PROBLEM")
-    assert f"{settings} is not valid TOML" in said
+    settings.write_bytes(written)
+    told = python(tmp_path / "home", BROADSHEET_SETTINGS=str(settings))
+    assert told.startswith(f"PROBLEM BROADSHEET_SETTINGS: {settings}")
+    assert said in told
+
+
+def test_server_settings_are_taken(tmp_path):
+    settings = tmp_path / "server.toml"
+    settings.write_text(
+        'debug = true\nhosts = ["papers.example.org"]\nsecret_key = "not so secret as it reads"\n'
+    )
+    code = """
+        from broadsheet.site import settings
+        print(settings.DEBUG, settings.ALLOWED_HOSTS, settings.SECRET_KEY)
+    """
+    said = python(tmp_path / "home", code, BROADSHEET_SETTINGS=str(settings))
+    assert said == "True ['papers.example.org'] not so secret as it reads"
+    assert not (tmp_path / "home" / "secret-key").exists()
 
 
 def test_missing_server_settings_are_named(tmp_path):

@@ -5,9 +5,11 @@ Whatever is wrong with it is one sentence: what, where, and the way out.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import pkgutil
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +21,11 @@ __all__ = ["DatabaseProblem", "prepare", "with_database"]
 
 _LOCK_SECONDS = 60.0
 _HEADER = b"SQLite format 3\0"
+_LEAST_ROOM = 1_000_000  # bytes: the files beside a database grow by hundreds of kilobytes
+_FULL = (
+    "there is no space left on its disk. What was finished is safe; free some space and do it again, or set "
+    "BROADSHEET_HOME to another disk."
+)
 
 
 class DatabaseProblem(Exception):
@@ -154,11 +161,7 @@ def _problems() -> Iterator[None]:
     except DatabaseProblem:
         raise
     except OSError as error:
-        where = error.filename or places.home()
-        raise DatabaseProblem(
-            f"{where}: {_lower(error.strerror or str(error))}. Give this user the right to write there, or set "
-            "BROADSHEET_HOME to a folder that can be written."
-        ) from error
+        raise DatabaseProblem(_words_of_system(error)) from error
     except sqlite3.Error as error:
         raise DatabaseProblem(_words(error)) from error
     except Exception as error:
@@ -166,9 +169,33 @@ def _problems() -> Iterator[None]:
 
         if isinstance(error, ImproperlyConfigured):
             raise DatabaseProblem(str(error)) from error
-        if not isinstance(error.__cause__, sqlite3.Error):
+        beneath = _beneath(error)
+        if beneath is None:
             raise
-        raise DatabaseProblem(_words(error.__cause__)) from error
+        raise DatabaseProblem(_words(beneath)) from error
+
+
+def _beneath(error: BaseException) -> sqlite3.Error | None:
+    """Return what the database said, where that is why Django raised ``error``; else None."""
+    from django.db import Error
+    from django.db.migrations.exceptions import MigrationSchemaMissing
+
+    if isinstance(error, MigrationSchemaMissing):  # raised while Django handled the database's error
+        error = error.__context__ or error
+    cause = error.__cause__
+    return cause if isinstance(error, Error) and isinstance(cause, sqlite3.Error) else None
+
+
+def _words_of_system(error: OSError) -> str:
+    where = error.filename or places.home()
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{where}: {_FULL}"
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return f"{where}: is no folder. Move it away, or set BROADSHEET_HOME to a folder."
+    return (
+        f"{where}: {_lower(error.strerror or str(error))}. Give this user the right to write there, or set "
+        "BROADSHEET_HOME to a folder that can be written."
+    )
 
 
 def _words(error: sqlite3.Error) -> str:
@@ -181,10 +208,13 @@ def _words(error: sqlite3.Error) -> str:
             f"{where}: cannot be written ({said}). Give this user the right to write there, or set BROADSHEET_HOME to "
             "a folder that can be written."
         )
-    if "full" in said:
+    # Where the file beside the database finds no room, SQLite calls that an error of input and output.
+    if "full" in said or ("disk I/O error" in said and _is_full(Path(where).parent)):
+        return f"{where}: {_FULL}"
+    if "disk I/O error" in said:
         return (
-            f"{where}: there is no space left on its disk. What was finished is safe; free some space and do it again, "
-            "or set BROADSHEET_HOME to another disk."
+            f"{where}: its disk does not read or write as it should ({said}). Look for the disk's own faults, or set "
+            "BROADSHEET_HOME to another disk."
         )
     if "locked" in said or "busy" in said:
         return (
@@ -192,6 +222,13 @@ def _words(error: sqlite3.Error) -> str:
             "and try again."
         )
     return f"{where}: the database says {said!r}. Try again; if it stays, put a copy back."
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < _LEAST_ROOM
+    except OSError:
+        return False
 
 
 def _lower(text: str) -> str:
