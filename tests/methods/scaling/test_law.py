@@ -332,6 +332,21 @@ def test_parameters_that_the_noise_leaves_open_are_named():
         Chinchilla().fit(runs)
 
 
+def test_open_parameters_may_be_waved_through_for_predictions():
+    N = np.geomspace(5e7, 5e9, 24)
+    truth = 1.82 + 482 / N**0.348 + 2085 / (1e20 / 6 / N) ** 0.366
+    noise = 0.005 * np.random.default_rng(0).standard_normal(24)
+    runs = pd.DataFrame({"N": N, "D": 1e20 / 6 / N, "loss": truth * np.exp(noise)})
+    with pytest.raises(NotIdentified, match="E cannot be identified: the noise of this table"):
+        Chinchilla().fit(runs)
+    with pytest.warns(ScalingWarning) as caught:
+        law = Chinchilla().fit(runs, open_parameters="warn")
+    assert any("E cannot be identified: the noise of this table" in str(w.message) for w in caught)
+    np.testing.assert_allclose(law.predict(runs), truth, rtol=0.01)
+    with pytest.raises(ValueError, match="open_parameters must be 'refuse' or 'warn', got 'hope'"):
+        Chinchilla().fit(runs, open_parameters="hope")
+
+
 def test_a_constant_target_identifies_nothing():
     runs = pd.DataFrame({"N": np.geomspace(1e6, 1e9, 12), "loss": np.full(12, 2.0)})
     with pytest.raises(NotIdentified, match="cannot be"):

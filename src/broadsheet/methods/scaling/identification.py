@@ -12,9 +12,9 @@ from broadsheet.methods.scaling.objective import Floats
 __all__ = [
     "NotIdentified",
     "ScalingWarning",
+    "open_parameters_fault",
     "refuse_constant_inputs",
     "refuse_flat_directions",
-    "refuse_open_parameters",
 ]
 
 # Two directions of the normalised Jacobian closer than this tell the same in double precision.
@@ -94,8 +94,8 @@ def refuse_flat_directions(
         )
 
 
-def refuse_open_parameters(spread: Floats, jacobian: Floats, names: Sequence[str], *, what: str) -> None:
-    """Refuse parameters that the noise leaves open by more than a factor of e**10 either way.
+def open_parameters_fault(spread: Floats, jacobian: Floats, names: Sequence[str], *, what: str) -> str:
+    """Say which parameters the noise leaves open by more than a factor of e**10 either way.
 
     Args:
         spread: (k,) standard errors of parameters fitted as logarithms, 0 for others.
@@ -103,15 +103,16 @@ def refuse_open_parameters(spread: Floats, jacobian: Floats, names: Sequence[str
         names: k names of parameters.
         what: The law's name for the message.
 
-    Raises:
-        NotIdentified: naming the parameters.
+    Returns:
+        A sentence that names them, or "".
     """
     # A term that has all but vanished is unsure of its size, and harmless: the law cautions against it.
     matters = np.abs(jacobian).max(axis=0) > 1e-3
     which = [n for n, m, s in zip(names, matters, spread, strict=True) if m and s > _OPEN]
-    if which:
-        raise NotIdentified(
-            f"{what}: {', '.join(which)} cannot be identified: the noise of this table leaves each open by more "
-            "than a factor of 20,000 either way. The inputs vary too little, or together, for so many parameters; "
-            "add runs, or fit a law with fewer"
-        )
+    if not which:
+        return ""
+    return (
+        f"{what}: {', '.join(which)} cannot be identified: the noise of this table leaves each open by more than a "
+        "factor of 20,000 either way. The inputs vary too little, or together, for so many parameters; add runs, "
+        "or fit a law with fewer"
+    )

@@ -214,9 +214,10 @@ class Law(BaseEstimator):  # type: ignore[misc]
                 f"{int(free.sum()) + spare_rows} rows, got {len(rows.y)}; add runs, or hold parameters with fixed="
             )
         refuse_constant_inputs(rows.x, self._moving_inputs())
-        search(self, free)
+        self.open_parameters_ = open_parameters
+        self._search(free)
         self.residuals_ = self._objective().residuals(self.theta_[None])[0]
-        self._judge(free, open_parameters)
+        self._judge(free)
         self.n_features_in_ = len(self._inputs())
         return self
 
@@ -284,7 +285,12 @@ class Law(BaseEstimator):  # type: ignore[misc]
             natural: Floats = np.where(logs, np.exp(np.where(logs, theta, 0.0)), theta)
         return natural
 
-    def _judge(self, free: np.ndarray, open_parameters: str) -> None:
+    def _search(self, free: np.ndarray) -> None:
+        """Find the optimum and set it; ``free`` is the (k,) mask of the parameters that may move."""
+        search(self, free)
+
+    def _judge(self, free: np.ndarray) -> None:
+        """Refuse or caution against what was found; only ``free`` parameters are asked for."""
         jacobian = self._log_predict_jacobian(self.theta_[None], self.rows_.x)[1][0]
         if self.rows_.weights is not None:
             jacobian = jacobian[self.rows_.weights > 0]
@@ -293,9 +299,9 @@ class Law(BaseEstimator):  # type: ignore[misc]
         refuse_flat_directions(jacobian[:, free], names, what=type(self).__name__, may_vanish=may_vanish)
         if len(self.rows_.y) > len(names):
             with np.errstate(all="ignore"):
-                spread = self._openness(uncertainty.covariance(self))
+                spread = np.where(free, self._openness(uncertainty.covariance(self)), 0.0)
             fault = open_parameters_fault(spread, jacobian, self.names_, what=type(self).__name__)
-            if fault and open_parameters == "refuse":
+            if fault and self.open_parameters_ == "refuse":
                 raise NotIdentified(fault)
             if fault:
                 warnings.warn(fault, ScalingWarning, stacklevel=3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -44,6 +44,7 @@ class _OneInput(SumOfPowers):
         weights: Any = None,
         loss_unit: LossUnit = "nats",
         spare_rows: int = 2,
+        open_parameters: Literal["refuse", "warn"] = "refuse",
     ) -> AnyPower:
         """Fit the law: see :meth:`Law.fit`.
 
@@ -55,12 +56,21 @@ class _OneInput(SumOfPowers):
             weights: Column name, or (n,) weights.
             loss_unit: Unit of the loss.
             spare_rows: How many more rows than free parameters are asked for.
+            open_parameters: ``refuse`` or ``warn`` where the noise leaves a parameter open.
 
         Returns:
             The law itself.
         """
         self.x_ = self.x if x is None else x
-        super().fit(runs, y, columns=columns, weights=weights, loss_unit=loss_unit, spare_rows=spare_rows)
+        super().fit(
+            runs,
+            y,
+            columns=columns,
+            weights=weights,
+            loss_unit=loss_unit,
+            spare_rows=spare_rows,
+            open_parameters=open_parameters,
+        )
         return self
 
 

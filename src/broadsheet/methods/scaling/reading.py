@@ -66,6 +66,8 @@ def _frame(law: Law, runs: Any, columns: Mapping[str, Hashable] | None) -> pd.Da
     if isinstance(runs, RunTable):
         return renamed(runs.df, columns)
     frame = renamed(runs, columns)
+    if {"N", "D"} <= set(law._inputs()) and {"N", "D", "C"} <= set(frame.columns):
+        RunTable(frame[["N", "D", "C"]])  # C must agree with N and D, as in a table of runs
     wanted = set(law._inputs()) & {"N", "D", "C"}
     missing = wanted - set(frame.columns)
     if len(missing) == 1 and len({"N", "D", "C"} & set(frame.columns)) == 2:

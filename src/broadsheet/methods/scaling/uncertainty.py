@@ -245,8 +245,10 @@ def confint(
         if kind == "basic":
             low, high = 2 * law.theta_ - high, 2 * law.theta_ - low
     elif method == "hessian":
-        free = int(law._free().sum())
-        t = special.stdtrit(max(len(law.rows_.y) - free, 1), 0.5 * (1 + level))
+        freedom = len(law.rows_.y) - int(law._free().sum())
+        if group is not None:
+            freedom = int(_codes(law, group).max())  # groups less one: rows of one group add nothing
+        t = special.stdtrit(max(freedom, 1), 0.5 * (1 + level))
         half = t * np.sqrt(np.diag(covariance(law, group)))
         low, high = law.theta_ - half, law.theta_ + half
     elif method == "profile":

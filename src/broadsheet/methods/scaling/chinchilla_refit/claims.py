@@ -385,7 +385,8 @@ def _parameter(run: Run, name: str, law: Chinchilla) -> Measured:
 
 
 def _optimal_exponent(law: Chinchilla) -> float:
-    return law.params_["beta"] / (law.params_["alpha"] + law.params_["beta"])
+    exponent: float = law.params_["beta"] / (law.params_["alpha"] + law.params_["beta"])
+    return exponent
 
 
 def _n_boot(run: Run) -> int:
