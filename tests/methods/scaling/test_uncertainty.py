@@ -28,6 +28,13 @@ def test_the_seed_alone_decides_the_bootstrap(runs):
     np.testing.assert_array_equal(one.theta[:40], Chinchilla(random_state=3).fit(runs).bootstrap(40).theta)
 
 
+def test_a_new_fit_forgets_the_refits_of_the_old(runs):
+    law = Chinchilla().fit(runs)
+    old = law.bootstrap(20)
+    assert law.bootstrap(20) is old
+    assert law.fit(runs.iloc[::-1]).bootstrap(20) is not old
+
+
 def test_each_refit_is_the_optimum_of_its_resample(runs, law):
     made = law.bootstrap(20)
     assert made.failed == 0

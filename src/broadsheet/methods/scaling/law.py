@@ -230,6 +230,7 @@ class Law(BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"delta must be a number > 0, got {self.delta!r}")
 
     def _adopt(self, rows: Rows) -> None:
+        self.__dict__.pop("bootstrap_", None)  # refits of other rows
         self.rows_ = rows
         self.runs_ = rows.frame
         self.parameters_ = tuple(self._parameters(rows.x))

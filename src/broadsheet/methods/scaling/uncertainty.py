@@ -63,7 +63,7 @@ def bootstrap(law: Law, *, n_boot: int, group: str | None, n_jobs: int = 1) -> B
         raise ValueError(f"n_boot must be a whole number of at least 20, got {n_boot!r}")
     if not isinstance(n_jobs, int) or n_jobs < 1:
         raise ValueError(f"n_jobs must be a whole number of at least 1, got {n_jobs!r}")
-    key = (int(n_boot), group, law.random_state, id(law.theta_))
+    key = (int(n_boot), group, law.random_state)
     kept: Bootstrap | None = getattr(law, "bootstrap_", None)
     if kept is not None and kept.key == key:
         return kept
