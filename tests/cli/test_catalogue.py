@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +58,56 @@ def test_a_broken_paper_is_named_and_hides_no_other(broadsheet: Command, outside
         assert "coin/claims.py" in said.err + said.out, words
         assert "Traceback" not in said.err
         assert said.code == (0 if words[0] == "report" else 4), words
+
+
+FAIR = """
+from broadsheet.claims import Measured, claim, within
+
+@claim("A coin lands **heads** half the time", published=0.5, unit="share", where="Table 1", kind="exact",
+       holds=within(absolute=0.1))
+def heads(run):
+    \"\"\"Counts heads.\"\"\"
+    return Measured(0.5)
+"""
+
+
+def test_a_damaged_result_is_named(broadsheet: Command, outside, home: Path) -> None:
+    path = outside(FAIR)
+    assert broadsheet("run", "coin", PYTHONPATH=path).code == 0
+    (file,) = home.glob("results/demo/coin/heads/smoke/*/result.json")
+    file.write_text("{")
+    shown = broadsheet("show", "coin", PYTHONPATH=path)
+    assert shown.code == 0
+    assert "not measured yet" in shown.out
+    assert str(file) in shown.err
+
+
+def test_a_full_disk_while_measuring_leaves_with_6_and_no_verdict(
+    broadsheet: Command, outside, home: Path
+) -> None:
+    path = outside(FAIR.replace("return Measured(0.5)", "raise OSError(28, 'No space left on device')"))
+    said = broadsheet("run", "coin", PYTHONPATH=path)
+    assert said.code == 6
+    assert "the disk is full" in said.err
+    assert "failed" not in said.out
+    assert not list(home.glob("results/demo/coin/heads/*/*/result.json"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everywhere")
+def test_results_that_may_not_be_read_are_said_so(broadsheet: Command, home: Path) -> None:
+    (home / "results").mkdir(parents=True)
+    (home / "results").chmod(0)
+    said = broadsheet("papers")
+    (home / "results").chmod(0o700)
+    assert said.code == 6
+    assert "right to read" in said.err
+
+
+def test_a_home_that_is_a_file_is_said_so(broadsheet: Command, outside, home: Path) -> None:
+    home.write_text("x")
+    said = broadsheet("run", "coin", PYTHONPATH=outside(FAIR))
+    assert said.code == 6
+    assert "is no folder" in said.err
 
 
 def test_errors_are_json_where_json_was_asked_for(broadsheet: Command) -> None:

@@ -24,7 +24,7 @@ from broadsheet.lab.catalogue import Paper
 from broadsheet.lab.execute import LocalExecutor, measure
 from broadsheet.lab.limited import Job, Outcome
 from broadsheet.lab.progress import Clock, Event, StateFile, running
-from broadsheet.lab.store import Store, StoreError
+from broadsheet.lab.store import DiskFull, Store, StoreError
 from lab.shelf import FACTS, Shelf, one_claim
 
 PaperOf = Callable[..., Paper]
@@ -377,10 +377,9 @@ def test_a_disk_that_fills_up_loses_no_other_result(paper_of: PaperOf, home: Pat
     if mounted.returncode:
         pytest.skip(f"this container may not mount: {mounted.stderr.decode().strip()}")
     try:
-        results = measure([paper])
-        assert [r.verdict for r in results] == [Verdict.REPRODUCED, Verdict.FAILED, Verdict.REPRODUCED]
-        assert "No space left on device" in results[1].reason
-        assert {r.claim for r in Store().everything() if r.is_measurement} == {"one", "three"}
+        with pytest.raises(DiskFull, match="two could not be measured"):
+            measure([paper])
+        assert [r.claim for r in Store().everything()] == ["one", "three"]
     finally:
         subprocess.run(["umount", str(folder)], check=True)
 
@@ -467,3 +466,52 @@ def test_a_claim_is_measured_within_half_a_second_of_its_own_time(paper_of: Pape
         (result,) = measure([paper], again=True)
         took.append(time.perf_counter() - began - result.seconds)
     assert min(took) < 0.5, took
+
+
+FULL = "OSError(28, 'No space left on device', 'figure.svg')"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"raise {FULL}",
+        f"try:\n    raise {FULL}\nexcept OSError as error:\n    raise RuntimeError('writer failed') from error",
+        f"try:\n    raise {FULL}\nexcept OSError:\n    raise RuntimeError('writer failed')",
+    ],
+)
+def test_a_full_disk_gives_no_verdict(paper_of: PaperOf, home: Path, body: str) -> None:
+    paper = paper_of(many(before="return Measured(0.5)", full=body, after="return Measured(0.5)"))
+    with pytest.raises(DiskFull, match="full could not be measured to its end and has no verdict"):
+        measure([paper])
+    kept = [result.claim for result in Store().everything()]
+    assert sorted(kept) == ["after", "before"]
+    assert not list(home.glob("results/*/*/*/.partial-*"))
+    assert running() == []
+
+
+def test_a_failure_on_a_disk_that_is_full_gives_no_verdict(
+    paper_of: PaperOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paper = paper_of(many(full="raise RuntimeError('writer failed: -1')"))
+    monkeypatch.setattr("broadsheet.lab.limited._LEAST_ROOM", 10**18)
+    with pytest.raises(DiskFull):
+        measure([paper])
+    assert list(Store().everything()) == []
+
+
+def test_what_is_kept_can_be_asked_for_where_nothing_can_be_written(
+    paper_of: PaperOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paper = paper_of(many(one="return Measured(0.5)", two="return Measured(0.5)"))
+    one, two = paper.claims
+    measure([(paper, one)])
+
+    def closed(self: Store) -> None:
+        raise StoreError("cannot be written")
+
+    monkeypatch.setattr(Store, "check", closed)
+    events: list[Event] = []
+    (kept,) = measure([(paper, one)], on_event=events.append)
+    assert (kept.value, kinds(events)) == (0.5, ["reused"])
+    with pytest.raises(StoreError, match="cannot be written"):
+        measure([(paper, one), (paper, two)])

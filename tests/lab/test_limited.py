@@ -104,8 +104,8 @@ def test_a_measurement_comes_back_with_all_about_it(run: Runner) -> None:
         ("os.killpg(0, 9)", "SIGKILL"),
         ("import no_such_module", "raised ModuleNotFoundError: No module named 'no_such_module'"),
         (
-            "(_ for _ in ()).throw(OSError(28, 'No space left on device', '/x'))",
-            "OSError: No space left on device: /x",
+            "(_ for _ in ()).throw(OSError(30, 'Read-only file system', '/x'))",
+            "OSError: Read-only file system: /x",
         ),
     ],
 )

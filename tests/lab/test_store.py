@@ -138,6 +138,7 @@ def test_a_damaged_or_newer_result_hides_no_other(store: Store, text: str) -> No
     damaged = store.add(dataclasses.replace(MADE, value=2.0))
     assert damaged.folder is not None
     (damaged.folder / "result.json").write_text(text)
+    assert store.damaged == {}
     assert store.history("demo/coin", "heads") == [MADE]
 
 
@@ -264,3 +265,20 @@ def test_a_result_in_words_has_unit_and_interval() -> None:
     )
     assert dataclasses.replace(MADE, value=2.0, low=None, high=None, unit="").in_words() == "2"
     assert dataclasses.replace(MADE, value=None).in_words() == ""
+
+
+def test_a_check_on_a_full_disk_leaves_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Path, data: bytes) -> None:
+        self.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(StoreError, match="the disk is full"):
+        store.check()
+    assert list(store.folder.iterdir()) == []
+
+
+def test_a_results_folder_that_is_a_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("x")
+    with pytest.raises(StoreError, match="is no folder; move that away"):
+        Store(tmp_path / "home" / "results").check()

@@ -53,7 +53,7 @@ class _Measured:
 
 
 def _measured(paper: catalogue.Paper) -> dict[str, _Measured]:
-    """Return, claim by claim, what was measured; damaged results of ours are told and left out.
+    """Return, claim by claim, what was measured; damaged results are told and left out.
 
     Raises:
         BrokenPaper: if the paper's claims cannot be read.
@@ -64,7 +64,10 @@ def _measured(paper: catalogue.Paper) -> dict[str, _Measured]:
     except StoreError as error:
         voice.warn(str(error))
         ours = {}
-    return {c.id: _Measured(tuple(store.history(paper.key, c.id)), ours.get(c.id)) for c in claims}
+    measured = {c.id: _Measured(tuple(store.history(paper.key, c.id)), ours.get(c.id)) for c in claims}
+    for message in store.damaged.values():
+        voice.warn(message)
+    return measured
 
 
 def _paper_json(paper: catalogue.Paper) -> dict[str, Any]:

@@ -56,10 +56,14 @@ class Refusal(Exception):
             return cls(
                 f"The disk is full{where}. Free some room and run the command again: nothing was lost.", 6
             )
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        elsewhere = "or choose another folder with BROADSHEET_HOME=/a/folder/of/yours"
+        if error.errno in (errno.EEXIST, errno.ENOTDIR):
+            return cls(f"There is a file{where} where a folder is needed. Move it away, {elsewhere}.", 6)
+        if error.errno == errno.EROFS:
+            return cls(f"The file system{where} may only be read. Make it writable, {elsewhere}.", 6)
+        if error.errno in (errno.EACCES, errno.EPERM):
             return cls(
-                f"No permission to write{where}. Choose another folder with BROADSHEET_HOME=/a/folder/of/yours.",
-                6,
+                f"No permission{where}. Give yourself the right to read and write there, {elsewhere}.", 6
             )
         return cls(f"{error.strerror or error}{where}.", 6)
 

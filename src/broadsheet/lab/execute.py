@@ -22,7 +22,7 @@ from broadsheet.lab.judge import judge
 from broadsheet.lab.limited import Job, Outcome, Stopped, Watch, run_limited
 from broadsheet.lab.progress import Clock, Event, Kind, StateFile, running
 from broadsheet.lab.run import cached_folder
-from broadsheet.lab.store import Result, Store, StoreError
+from broadsheet.lab.store import DiskFull, Result, Store, StoreError
 from broadsheet.rooms import BrokenFile
 
 __all__ = ["Executor", "LocalExecutor", "measure"]
@@ -110,7 +110,9 @@ def measure(
 
     Raises:
         ValueError: if the scale or the seeds make no sense.
-        StoreError: if results cannot be written, before anything is measured.
+        StoreError: if a result is needed that is not there and results cannot be written, before anything is
+            measured; as :class:`~broadsheet.lab.store.DiskFull` if the disk ran full while a claim was measured,
+            once the others have had their turn.
         KeyboardInterrupt: at Ctrl-C, after the running claims have been ended.
     """
     try:
@@ -123,8 +125,6 @@ def measure(
             "claims are measured on Linux and macOS; on Windows use the Windows Subsystem for Linux"
         )
     store = store or Store()
-    store.check()
-    store.sweep()
     running()  # clears away what killed processes left
     teller = _Teller(on_event)
     work = _listed(what, teller)
@@ -132,9 +132,23 @@ def measure(
     place = _executor(executor, address, jobs)
     one = _Measurer(store, at, seeds, again, place, teller, cancel or threading.Event(), fetch)
     try:
-        return _all(one, work, place.slots)
+        _make_ready(store, one, work)
+        results = _all(one, work, place.slots)
+        if one.full:
+            raise one.full[0]
+        return results
     finally:
         place.close()
+
+
+def _make_ready(store: Store, one: _Measurer, work: list[tuple[Paper, Claim]]) -> None:
+    try:
+        store.check()
+        store.sweep()
+    except StoreError:
+        # Results that may only be read can still be asked for.
+        if not all(one.is_known(paper, claim) for paper, claim in work):
+            raise
 
 
 def _check_seeds(seeds: int | Sequence[int] | None) -> None:
@@ -214,6 +228,7 @@ class _Measurer:
     teller: _Teller
     cancel: threading.Event
     fetch: bool
+    full: list[DiskFull] = dataclasses.field(default_factory=list)
 
     def measure(self, number: int, paper: Paper, claim: Claim) -> Result | None:
         """Return the claim's result, from the store where it was measured before; None if there is none."""
@@ -238,11 +253,24 @@ class _Measurer:
         except Stopped:
             tell("cancelled", text="ended before it was measured; what it kept is used by the next run")
             return None
+        except DiskFull as error:
+            tell("problem", text=str(error))
+            self.full.append(error)
+            return None
         except (StoreError, BrokenFile) as error:
             tell("problem", text=str(error))
             return self._result(paper, claim, seeds, Outcome(reason=str(error)))
         tell("reused", text="measured before with the same scale, seeds and code", result=known)
         return known
+
+    def is_known(self, paper: Paper, claim: Claim) -> bool:
+        """Tell whether nothing need be measured for a claim: its result is kept, or it has not got the scale."""
+        if self.scale not in claim.scales:
+            return True
+        try:
+            return self._known(paper, claim, self._seeds(claim)) is not None
+        except BrokenFile:
+            return False
 
     def _seeds(self, claim: Claim) -> tuple[int, ...]:
         seeds = claim.seeds[self.scale] if self.seeds is None else self.seeds

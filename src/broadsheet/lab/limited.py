@@ -7,11 +7,13 @@ Whatever the claim does (raise, hang, crash, exit, eat memory, start processes) 
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib.util
 import json
 import os
 import re
 import selectors
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,7 +28,7 @@ import psutil
 from broadsheet import data
 from broadsheet.claims import Measured, NeedsData, Scale, Verdict
 from broadsheet.lab.numbers import duration
-from broadsheet.lab.store import Picture, TableFile, utc_now
+from broadsheet.lab.store import DiskFull, Picture, TableFile, utc_now
 
 __all__ = ["EXTRAS", "Job", "Outcome", "Stopped", "run_limited"]
 
@@ -47,6 +49,7 @@ _THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB")
 _POLL = 0.05  # seconds between two looks at the clock
 _MEMORY_POLL = 0.2  # seconds between two looks at the memory
 _LOG = 16_384  # bytes kept of what a claim prints
+_LEAST_ROOM = 65_536  # bytes free under which a disk is full to whoever writes a figure
 _MESSAGES = 256_000_000  # bytes of one message beyond which a claim is ended
 
 
@@ -118,6 +121,7 @@ def run_limited(job: Job, watch: Watch, stopped: Callable[[], bool] = lambda: Fa
 
     Raises:
         Stopped: if it was cancelled.
+        DiskFull: if it ended because the disk is full.
     """
     lacking = _lacking(job)
     if lacking:
@@ -131,6 +135,8 @@ def run_limited(job: Job, watch: Watch, stopped: Callable[[], bool] = lambda: Fa
     try:
         process = _Process(job, paths, watch, stopped)
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise _disk_full(job) from error
         reason = f"no process could be started for it: {error.strerror or error}"
         return Outcome(reason=reason, started=utc_now())
     return process.wait()
@@ -231,7 +237,18 @@ class _Process:
             self._finish()
         if self._verdict_of_ours == "stopped":
             raise Stopped
-        return self._outcome()
+        outcome = self._outcome()
+        if outcome.measured is None and outcome.verdict is Verdict.FAILED and self._is_disk_full():
+            raise _disk_full(self._job)
+        return outcome
+
+    def _is_disk_full(self) -> bool:
+        if self._end.get("failed", {}).get("disk_full"):
+            return True
+        try:  # a library may have made words of its own of it, or crashed
+            return shutil.disk_usage(self._job.out).free < _LEAST_ROOM
+        except OSError:
+            return False
 
     def _follow(self) -> None:
         output = self._process.stdout
@@ -398,6 +415,13 @@ class _Process:
         last = log.splitlines()[-1] if log else ""
         reason = f"its process ended with exit code {code} before it returned what it measured"
         return f"{reason}: {last[:300]}" if last else reason
+
+
+def _disk_full(job: Job) -> DiskFull:
+    return DiskFull(
+        f"the disk is full, so {job.claim} could not be measured to its end and has no verdict. Free some space, or "
+        "set BROADSHEET_HOME to another folder, and run it again"
+    )
 
 
 def _in_session(leader: int) -> set[psutil.Process]:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SCHEMA",
+    "DiskFull",
     "Picture",
     "Result",
     "Store",
@@ -54,6 +55,10 @@ _PARTIAL = ".partial-"
 
 class StoreError(Exception):
     """Results cannot be written or read; the message names the folder and the way out."""
+
+
+class DiskFull(StoreError):
+    """The disk ran full while a claim was measured: that says nothing of the claim, so there is no verdict."""
 
 
 @dataclass(frozen=True)
@@ -263,6 +268,8 @@ class Store:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder if folder is not None else places.results_folder()
+        self.damaged: dict[Path, str] = {}
+        """What was passed over while reading, and why, in one line that names the file."""
 
     # --- reading
 
@@ -314,10 +321,13 @@ class Store:
         scales = list(Scale) if scale is None else [Scale(scale)]
         found = [folder for s in scales for folder in _folders(base / s)]
         for folder in sorted(found, key=lambda f: f.name, reverse=True):
-            with contextlib.suppress(
-                OSError, ValueError, StoreError
-            ):  # a foreign or damaged folder is no result
-                yield Result.from_dict(json.loads((folder / "result.json").read_bytes()), folder)
+            file = folder / "result.json"
+            try:
+                yield Result.from_dict(json.loads(file.read_bytes()), folder)
+            except FileNotFoundError:
+                continue  # a foreign folder, or one that is being taken away
+            except (OSError, ValueError, StoreError) as error:
+                self.damaged[folder] = f"{file}: was passed over ({error}); restore it, or remove its folder"
 
     # --- writing
 
@@ -330,8 +340,10 @@ class Store:
         with self._told("cannot be written"):
             self.folder.mkdir(parents=True, exist_ok=True)
             probe = self.folder / f".probe-{secrets.token_hex(4)}"
-            probe.write_bytes(b"x")
-            probe.unlink()
+            try:
+                probe.write_bytes(b"x")
+            finally:  # on a full disk the file is made, and stays empty
+                probe.unlink(missing_ok=True)
 
     def begin(self, paper: str, claim: str) -> Path:
         """Return a new folder for the files of a measurement under way; readers do not see it.
@@ -423,6 +435,8 @@ def _cause(error: OSError) -> str:
         return f"the disk is full; free some space, {move}"
     if error.errno == errno.EFBIG:
         return f"a file would exceed the allowed size (ulimit -f); raise it, {move}"
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return f"{error.filename or 'a part of its path'} is no folder; move that away, {move}"
     if error.errno == errno.EROFS:
         return f"it lies on a read-only file system; make that writable, {move}"
     if error.errno in (errno.EACCES, errno.EPERM):

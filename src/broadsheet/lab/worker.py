@@ -308,7 +308,26 @@ def _failure(error: BaseException, request: dict[str, Any]) -> dict[str, Any]:
         reason = f"raised {kind}: {error.strerror}" + (f": {error.filename}" if error.filename else "")
     else:
         reason = f"raised {kind}: {words}" if words else f"raised {kind}"
-    return {"verdict": "failed", "reason": reason[:1000] + at, "error": text[-8000:]}
+    return {
+        "verdict": "failed",
+        "reason": reason[:1000] + at,
+        "error": text[-8000:],
+        "disk_full": _is_of_a_full_disk(error),
+    }
+
+
+def _is_of_a_full_disk(error: BaseException) -> bool:
+    """Tell whether a full disk is behind an error, whatever a library made of it."""
+    import errno
+
+    seen: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in seen:
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        seen.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 _LIBRARIES = {
