@@ -140,7 +140,9 @@ def test_it_is_an_estimator_and_keeps_its_record(power, exact):
     back = Law.from_dict(json.loads(json.dumps(power.to_dict())))
     np.testing.assert_allclose(back.predict(exact), power.predict(exact))
     np.testing.assert_allclose(back.effective_fraction("zh", P), power.effective_fraction("zh", P))
-    with pytest.raises(ValueError, match="record of a MixtureScaling must hold its runs"):
+    with pytest.raises(
+        ValueError, match="a MixtureScaling has the parameters of the tasks and weights of its runs"
+    ):
         Law.from_dict(power.to_dict(runs=False))
 
 

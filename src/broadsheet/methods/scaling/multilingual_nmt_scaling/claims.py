@@ -482,7 +482,9 @@ def _frontier(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     wide["held_out"] = wide["run"].str.contains(f"p={study.HELD_OUT:g},", regex=False)
     unseen = table["run"].isin(wide.loc[wide["held_out"], "run"])
     law = study.fitted(table[~unseen], "power", common_f=True)
-    curves = [law.frontier(N).assign(N=N).iloc[10:91] for N in sorted(set(table["N"]))]
+    trained = wide["run"].str.extract(r"p=([\d.]+)", expand=False).astype(float)
+    curves = [law.frontier(N).assign(N=N) for N in sorted(set(table["N"]))]
+    curves = [curve[curve["p_de"].between(trained.min(), trained.max())] for curve in curves]
     return wide, pd.concat(curves, ignore_index=True)
 
 

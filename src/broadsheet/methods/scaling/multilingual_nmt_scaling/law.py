@@ -22,7 +22,7 @@ from broadsheet.methods.scaling.multilingual_nmt_scaling.shared_exponent import 
 )
 from broadsheet.methods.scaling.objective import Floats, LossName, Space
 from broadsheet.methods.scaling.reading import Rows
-from broadsheet.methods.scaling.runs import RunTable
+from broadsheet.methods.scaling.runs import LossUnit, RunTable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -101,14 +101,15 @@ class MixtureScaling(Law):
 
     # ---- fitting
 
-    def fit(  # type: ignore[override]
+    def fit(
         self,
         runs: pd.DataFrame | RunTable,
         y: Any = None,
         *,
         columns: Mapping[str, Hashable] | None = None,
         weights: Any = None,
-        loss_unit: Literal["nats", "bits", "perplexity"] = "nats",
+        loss_unit: LossUnit = "nats",
+        **settings: Any,
     ) -> MixtureScaling:
         """Fit the law to all tasks at once.
 
@@ -119,6 +120,7 @@ class MixtureScaling(Law):
             columns: Where the columns stand: ``{"N": "non-embedding parameters"}``.
             weights: Column name, or (n,) weights of the rows.
             loss_unit: Unit of the loss.
+            **settings: Further settings of :meth:`Law.fit`, as they are.
 
         Returns:
             The law itself.
@@ -135,7 +137,14 @@ class MixtureScaling(Law):
         if not kept.all():
             y = None if y is None else np.asarray(y)[kept]
             weights = weights if weights is None or isinstance(weights, str) else np.asarray(weights)[kept]
-        super().fit(frame, y, columns=columns, weights=weights, loss_unit=loss_unit)
+        super().fit(
+            frame,
+            y,
+            columns=columns,
+            weights=weights,
+            loss_unit=loss_unit,
+            **settings,
+        )
         self.n_excluded_ = int((~kept).sum())
         return self
 
@@ -172,8 +181,8 @@ class MixtureScaling(Law):
     def _parameters(self, x: Mapping[str, Any]) -> tuple[Parameter, ...]:
         if "task" not in x:
             raise ValueError(
-                "the record of a MixtureScaling must hold its runs, which name tasks and weights: make it with "
-                "to_dict(runs=True)"
+                "a MixtureScaling has the parameters of the tasks and weights of its runs: fit it, or read a record "
+                "that holds them, to_dict(runs=True)"
             )
         self.cells_ = Cells.of(x, self.f, self.share, self.common_f)
         self.tasks_ = self.cells_.tasks
@@ -203,11 +212,11 @@ class MixtureScaling(Law):
         shape = np.array([name.startswith(("c2", "c3")) for name in self.names_])
         return np.where(shape, cells.bounded(np.where(shape, theta, 0.0)), super()._natural(theta))
 
-    def _search(self, free: np.ndarray) -> None:
-        super()._search(free)
+    def _settle(self, free: np.ndarray) -> None:
+        """Put together what each task, or each separate law, found best: they do not interact."""
         blocks = self.cells_.blocks(self.rows_.x)
-        # Tasks do not interact: each takes its own best of all that was found.
         objective = self._objective()
+        theta: Floats = np.empty(len(self.names_))
         losses = objective._rho(objective.residuals(self.polished_.theta))
         if self.rows_.weights is not None:
             losses = losses * self.rows_.weights
@@ -216,22 +225,29 @@ class MixtureScaling(Law):
         for rows, columns in blocks:
             sums = losses[:, rows].sum(axis=1)
             best = int(np.nanargmin(sums))
-            self.theta_[columns] = self.polished_.theta[best][columns]
+            theta[columns] = self.polished_.theta[best][columns]
             # A neutral task has many shapes of a synergy of nothing: what predicts the same is the same.
             same = np.abs(predicted[:, rows] - predicted[best, rows]).max(axis=1) < _SAME
             agree.append(int((same | (sums <= sums[best] * (1.0 + 1e-6))).sum()))
-        final = minimise(objective, self.theta_[None], free=free)
+        final = minimise(objective, theta[None], free=free)
         self.theta_, self.objective_ = final.theta[0], float(final.value[0])
         self.converged_, self.n_agree_ = bool(final.converged[0]), min(agree)
         self.params_ = dict(zip(self.names_, map(float, self._natural(self.theta_)), strict=True))
 
-    def _judge(self, free: np.ndarray) -> None:
+    def _openness(self, covariance: Floats) -> Floats:
+        # beta is the loss that a model of one parameter would have: far outside of any table.
+        scale = [name.startswith("beta") for name in self.names_]
+        return np.where(scale, 0.0, super()._openness(covariance))
+
+    def _judge(self, free: np.ndarray, *settings: Any) -> None:
+        self._settle(free)
+        self.residuals_ = self._objective().residuals(self.theta_[None])[0]
         self.at_bounds_ = self.cells_.at_bounds(self.theta_, self.rows_.y)
         # Without synergy f is p: then c1, c2 and c3 say nothing, one by one, and do no harm.
         neutral = self.cells_.neutral_shapes(self.theta_, self.rows_.x)
         mask = free & ~np.isin(self.names_, self.at_bounds_)
         mask[neutral] = False
-        super()._judge(mask)
+        super()._judge(mask, *settings)
 
     # ---- what it tells
 

@@ -11,6 +11,7 @@ from sklearn.base import clone
 
 from broadsheet.methods.scaling.fitting import minimise
 from broadsheet.methods.scaling.multilingual_nmt_scaling.cells import Cells
+from broadsheet.methods.scaling.searching import search
 
 if TYPE_CHECKING:
     from broadsheet.methods.scaling.multilingual_nmt_scaling.law import MixtureScaling
@@ -126,7 +127,8 @@ def _refit(
     made.parameters_ = made.cells_.parameters
     free = np.ones(len(made.parameters_), bool)
     if not warm:
-        made._search(free)
+        search(made, free)
+        made._settle(free)
     if starts is not None:
         found = minimise(made._objective(), np.array(starts), free=free)
         best = int(np.nanargmin(found.value))

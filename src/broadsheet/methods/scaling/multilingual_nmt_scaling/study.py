@@ -183,7 +183,9 @@ def runs(run: Run, directions: Sequence[str] = DIRECTIONS) -> pd.DataFrame:
 class _Unjudged(MixtureScaling):
     """The joint law, fitted whether or not the runs can tell each parameter: a claim reports what they give."""
 
-    def _judge(self, free: np.ndarray) -> None:
+    def _judge(self, free: np.ndarray, *settings: Any) -> None:
+        self._settle(free)
+        self.residuals_ = self._objective().residuals(self.theta_[None])[0]
         self.at_bounds_ = self.cells_.at_bounds(self.theta_, self.rows_.y)
 
 
