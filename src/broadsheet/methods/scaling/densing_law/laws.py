@@ -121,12 +121,12 @@ class LossToMetric(Law):
     @property
     def gamma_(self) -> float:
         """The slope of the exponent in the paper's sign, < 0."""
-        return -self.params_["steepness"]
+        return float(-self.params_["steepness"])
 
     @property
     def height_(self) -> float:
         """``c``: ceiling less floor, given or fitted."""
-        return self.params_["c"] if self.ceiling is None else self.ceiling - self.floor
+        return float(self.params_["c"] if self.ceiling is None else self.ceiling - self.floor)
 
     def _log_predict(self, theta: Floats, x: Mapping[str, Any]) -> Floats:
         return self._log_predict_jacobian(theta, x)[0]
