@@ -125,3 +125,21 @@ def test_an_unknown_law_and_a_stray_input_are_refused():
         workbench.make_law("chinchila")
     with pytest.raises(ValueError, match="x belongs to the laws of one input"):
         workbench.make_law("chinchilla", "N")
+
+
+def test_a_trajectory_is_fitted_kept_and_read_again(tmp_path):
+    grid = np.meshgrid([1e6, 4e6, 1.6e7], np.geomspace(500, 20_000, 8), [5e4, 2e5, 8e5])
+    frame = pd.DataFrame({name: values.ravel() for name, values in zip("NSB", grid, strict=True)})
+    truth = {"N_c": 6.5e13, "alpha_N": 0.077, "S_c": 2100, "alpha_S": 0.76, "B_star": 2e8, "alpha_B": 0.21}
+    from broadsheet.methods.scaling import LossTrajectory
+
+    frame["loss"] = LossTrajectory.from_params(truth).predict(frame)
+    path, kept = tmp_path / "runs.csv", tmp_path / "law.json"
+    frame.to_csv(path, index=False)
+    found = workbench.fit(workbench.read_runs(path), workbench.make_law("loss-trajectory"), n_boot=20)
+    assert found.law.params_ == pytest.approx(truth, rel=1e-2)
+    kept.write_text(json.dumps(found.law.to_dict()))
+    row = workbench.predict(workbench.read_law(kept), frame.head(1)[["N", "S", "B"]], n_boot=20).record[
+        "predictions"
+    ][0]
+    assert row["loss"] == pytest.approx(frame["loss"][0], rel=1e-3)

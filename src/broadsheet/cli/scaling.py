@@ -23,7 +23,7 @@ __all__ = ["scaling_command"]
 F = TypeVar("F", bound=Callable[..., Any])
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 # The same names as lab.workbench.LAWS, which a test holds: --help must not load the methods.
-_LAWS = ("chinchilla", "power", "power-without-offset", "reciprocal", "kaplan-steps")
+_LAWS = ("chinchilla", "power", "power-without-offset", "reciprocal", "kaplan-steps", "loss-trajectory")
 
 
 class _Pairs(click.ParamType):  # type: ignore[type-arg]  # click's stubs make it generic, its class is not

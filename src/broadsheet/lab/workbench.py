@@ -32,6 +32,10 @@ LAWS = {
     "power-without-offset": ("PowerLaw", "A x^-alpha: one input, no irreducible term"),
     "reciprocal": ("Reciprocal", "E + A / x: one input, as with the members of an ensemble"),
     "kaplan-steps": ("KaplanSteps", "(Nc/N)^aN + (Sc/S)^aS: loss by parameters and steps"),
+    "loss-trajectory": (
+        "LossTrajectory",
+        "Kaplan's law at any batch size: loss by parameters N, steps S and batch B",
+    ),
 }
 """Laws of the command line: the class and what it is, by name."""
 _SINGLE = ("power", "power-without-offset", "reciprocal")
@@ -125,8 +129,9 @@ def read_law(path: Path) -> Law:
     Raises:
         ValueError: if the file is something else.
     """
-    from broadsheet.methods.scaling import Law
+    from broadsheet.methods.scaling import Law, LossTrajectory
 
+    assert issubclass(LossTrajectory, Law)  # a law outside the core is known once it is imported
     with _naming(path):
         record = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(record, dict):

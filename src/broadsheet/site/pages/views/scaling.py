@@ -21,8 +21,9 @@ LAWS = (
     ("power-without-offset", "Power law without an irreducible loss, one input"),
     ("reciprocal", "E + A / x, one input"),
     ("kaplan-steps", "Kaplan: loss by parameters N and steps S"),
+    ("loss-trajectory", "Trajectory: loss by parameters N, steps S and batch B (tokens)"),
 )
-COLUMNS = ("N", "D", "C", "S", "loss")
+COLUMNS = ("N", "D", "C", "S", "B", "loss")
 _SINGLE = ("power", "power-without-offset", "reciprocal")
 _UNITS = ("nats", "bits", "perplexity")
 _HEAD = re.compile(r"[^\x00-\x1f,=]{1,100}")
