@@ -234,9 +234,9 @@ STEEP = Plan(
     {"smoke": 10, "laptop": 400, "paper": 4000},
 )
 """Addition with answers of 3 digits: models find how digits add, and the carry, at different sizes."""
-HARD = Plan(Addition(3), LADDER[:2], {"smoke": 10, "laptop": 250, "paper": 2000})
+HARD = Plan(Addition(3), LADDER[:2], {"smoke": 40, "laptop": 250, "paper": 2000})
 """Addition with answers of 4 digits, small models only: a pass in some hundred or thousand samples."""
-SMOOTH = Plan(Recall(1000, 1.0), LADDER, {"smoke": 10, "laptop": 250, "paper": 2000})
+SMOOTH = Plan(Recall(1000, 1.0), LADDER, {"smoke": 30, "laptop": 250, "paper": 2000})
 """Recall of values of keys with a long tail: the larger the model, the further down the tail it reaches."""
 
 

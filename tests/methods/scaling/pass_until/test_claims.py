@@ -33,7 +33,7 @@ def test_claims_are_measured_at_smoke_scale(claim, tmp_path):
 
 def test_intervals_of_small_models_hold_the_exact_rate_even_untrained(tmp_path):
     measured = module.passes_agree_with_the_truth(local_run("smoke", seeds=[0], out=tmp_path))
-    assert measured.value >= 0.8
+    assert measured.value >= 0.75
 
 
 def test_published_values_are_the_verified_ones():

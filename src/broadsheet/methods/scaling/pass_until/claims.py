@@ -373,7 +373,7 @@ def _predict(run: Run, seed: int) -> dict[str, Any]:
     from broadsheet.methods.scaling.pass_until.laws import CensoredWarning, InstanceTaskScaling, TaskScaling
     from broadsheet.methods.scaling.pass_until.until import dataset_pass_rate
 
-    items = questions(SMOOTH.task, run.pick(smoke=4, laptop=80, paper=500))
+    items = questions(SMOOTH.task, run.pick(smoke=6, laptop=80, paper=500))
     decoders = ladder(run, SMOOTH, seed)
     tables = [sampled(decoder, items, 5, seed, scale=run.scale) for decoder in decoders[:-1]]
     small = pd.concat(
