@@ -36,7 +36,7 @@ def test_what_was_imported_is_found(broadsheet: Command, page: Path) -> None:
 
 def test_search_speaks_plainly_to_a_pipe(broadsheet: Command, page: Path) -> None:
     broadsheet("import", page, "--saved", "2025-12-08")
-    lines = broadsheet("search", "title:counting").out.splitlines()
+    lines = broadsheet("search", "title:counting-to-two").out.splitlines()
     assert lines[0].split("\t") == ["id", "date", "title", "authors"]
     assert "\x1b" not in "".join(lines)
     assert len(lines) == 2
@@ -128,3 +128,26 @@ def test_an_import_into_a_database_that_may_only_be_read_is_refused(
     assert said.code == 6
     assert "cannot be written" in said.err
     assert "Traceback" not in said.err
+
+
+def test_another_kind_of_file_leaves_with_4_however_short(broadsheet: Command, tmp_path: Path) -> None:
+    for name, text in (("x.csv", "id,title\n"), ("empty.jsonl", ""), ("array.jsonl", "[]\n")):
+        (tmp_path / name).write_text(text)
+        said = broadsheet("import", tmp_path / name, "--format", "jsonl")
+        assert (said.code, name in said.err) == (4, True), name
+
+
+def test_a_day_in_the_future_is_refused(broadsheet: Command, page: Path) -> None:
+    said = broadsheet("import", page, "--saved", "2199-12-08")
+    assert said.code == 2
+    assert "lies in the future" in said.err
+
+
+def test_a_page_that_contradicts_its_day_changes_nothing(broadsheet: Command, page: Path, home: Path) -> None:
+    page.write_text(page.read_text() + "\nA last one\n\nOf another year.\n\n  • 1 author\n·\nApr 1, 2026\n")
+    said = broadsheet("import", page, "--saved", "2025-12-08")
+    assert said.code == 4
+    assert "prints the date 2026-04-01" in said.err
+    assert "Nothing was imported" in said.err
+    found = broadsheet("search", "title:lifetimes", "--json").json()["papers"]
+    assert found == []

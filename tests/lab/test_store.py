@@ -282,3 +282,10 @@ def test_a_results_folder_that_is_a_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("x")
     with pytest.raises(StoreError, match="is no folder; move that away"):
         Store(tmp_path / "home" / "results").check()
+
+
+def test_what_only_a_terminal_understands_is_no_part_of_a_result(store: Store) -> None:
+    kept = store.add(dataclasses.replace(MADE, error="\x1b[31mred\x1b[0m\x00\nline", reason="a\x07b"))
+    (read,) = store.history(MADE.paper, MADE.claim)
+    assert (read.error, read.reason) == ("red\nline", "ab")
+    assert kept.folder == read.folder

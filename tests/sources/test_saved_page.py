@@ -384,15 +384,46 @@ def test_a_date_without_year_after_the_day_of_the_page_is_a_warning() -> None:
 
 
 def test_doubtful_years_are_warned_of() -> None:
-    _, problems = collect(page(paper("• 2 authors\n·\nMay 5, 2026")))
-    assert "after the page's own day" in problems[0].message
     _, problems = collect(page(paper("• 2 authors\n·\nMay 5, 2025"), paper("• 2 authors\n·\nMay 6, 2025")))
     assert ["2025 is printed" in problem.message for problem in problems] == [True]
     _, problems = collect(page(paper("• 2 authors\n·\nMay 5 2024")))
     assert "number of comments" in problems[0].message
-    _, problems = collect(page(paper(), day="Dec 8"), saved=dt.date(2025, 12, 1))
-    assert "later day" in problems[0].message
     assert all(problem.warning for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("text", "saved", "said"),
+    [
+        (page(paper("• 2 authors\n·\nMay 5, 2026")), dt.date(2025, 12, 8), "prints the date 2026-05-05"),
+        (page(paper(), day="Dec 8"), dt.date(2025, 12, 1), "the page is of 2025-12-08"),
+        (page(paper(), day="Dec 8, 2026"), dt.date(2025, 12, 8), "the page is of 2026-12-08"),
+    ],
+)
+def test_a_page_that_prints_a_later_day_than_it_was_saved_on_is_refused(text, saved, said) -> None:
+    with pytest.raises(SourceError, match=f"{said}, so it was not saved on {saved}"):
+        collect(text, saved=saved)
+
+
+def test_a_page_is_not_saved_in_the_future() -> None:
+    today = dt.date(2025, 12, 8)
+    assert collect(page(paper()), saved=today + dt.timedelta(days=1), today=today)[0]
+    with pytest.raises(ValueError, match="saved must not lie in the future, got 2025-12-10"):
+        collect(page(paper()), saved=dt.date(2025, 12, 10), today=today)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
+def test_a_page_in_another_encoding_is_refused(encoding: str) -> None:
+    text = page(paper("? 2 authors\n·\nMay 5"), paper("? 2 authors\n·\nMay 5"))
+    text = text.decode() if isinstance(text, bytes) else text
+    papers: list[PaperRecord] = []
+    with pytest.raises(SourceError, match="is not in UTF-8: the byte 0xb7 is a whole line"):
+        papers.extend(read(io.BytesIO(text.encode(encoding)), saved=SAVED, on_problem=print))
+    assert papers == []
+
+
+def test_the_line_ends_of_old_macs_are_named() -> None:
+    with pytest.raises(SourceError, match="end with CR alone"):
+        collect(page(paper()).replace("\n", "\r"))
 
 
 @pytest.mark.parametrize(("year", "exists"), [(2024, True), (2025, False), (2000, True), (1900, False)])

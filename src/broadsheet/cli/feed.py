@@ -163,19 +163,22 @@ def import_command(
       broadsheet import page.txt --saved 2025-12-08
       broadsheet import arxiv.jsonl.xz
     """
+    if saved and saved.date() > dt.date.today() + dt.timedelta(days=1):
+        raise click.BadParameter(f"{saved:%Y-%m-%d} lies in the future", param_hint="--saved")
     source = "jsonl" if form == "jsonl" or (form == "auto" and _is_bulk(file)) else "saved-page"
     job = _Import(source, as_json=as_json, dry_run=dry_run)
     try:
-        # A strict page is read to its end before the first paper is written: all or nothing.
+        # A page, and whatever is strict, is read to its end before the first paper is written: all or nothing.
         records: Iterable[PaperRecord] = _reader(
             file, form, saved.date() if saved else None, strict, job.problems.append
         )
-        if strict:
+        if strict or source == "saved-page":
             records = list(records)
         job.run(records)
     except SourceError as error:
         where = f"{file}: {error}"
-        raise Refusal(f"{where}. Nothing was imported." if strict else where, 1 if strict else 4) from error
+        nothing = strict or source == "saved-page"
+        raise Refusal(f"{where}. Nothing was imported." if nothing else where, 1 if strict else 4) from error
 
 
 def _days(first: dt.date | None, last: dt.date | None) -> list[dt.date]:

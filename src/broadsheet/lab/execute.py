@@ -20,6 +20,7 @@ from broadsheet.claims import Claim, Scale, Verdict
 from broadsheet.lab.catalogue import BrokenPaper, Paper
 from broadsheet.lab.judge import judge
 from broadsheet.lab.limited import Job, Outcome, Stopped, Watch, run_limited
+from broadsheet.lab.markup import printable
 from broadsheet.lab.progress import Clock, Event, Kind, StateFile, running
 from broadsheet.lab.run import cached_folder
 from broadsheet.lab.store import DiskFull, Result, Store, StoreError
@@ -381,7 +382,7 @@ class _Measurer:
             scale=self.scale,
             seeds=seeds,
             verdict=verdict,
-            reason=reason,
+            reason=printable(reason),
             value=shown.value if shown else None,
             low=shown.low if shown else None,
             high=shown.high if shown else None,
@@ -392,7 +393,7 @@ class _Measurer:
             published=claim.published,
             kind=claim.kind,
             where=claim.where,
-            error=outcome.error,
+            error=printable(outcome.error),
             figures=() if failed else outcome.pictures,
             tables=() if failed else outcome.tables,
             versions=outcome.versions,

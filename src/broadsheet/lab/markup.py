@@ -1,14 +1,28 @@
-"""Text that goes into Markdown: nothing in it becomes markup that was not meant."""
+"""Text that goes into Markdown or a page: nothing in it becomes markup that was not meant."""
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["fenced", "plain", "sentence"]
+__all__ = ["fenced", "plain", "printable", "sentence"]
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&])")
 _SPECIAL_BUT_STARS = re.compile(r"([\\`_\[\]<>|#~&])")
 _CODE = re.compile(r"(?<![\\`])(`+)(?!`)(.+?)(?<!`)\1(?!`)")
+# What a program writes to steer a terminal: colours and the like, and single controls but tab and line feed.
+_STEERING = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
+
+
+def printable(text: str) -> str:
+    r"""Take out of a program's output what only a terminal understands: colours, NUL, bells.
+
+    Example:
+        >>> printable("\x1b[31mred\x1b[0m\x00 line\n\tnext")
+        'red line\n\tnext'
+    """
+    return _STEERING.sub("", text.replace("\r\n", "\n"))
 
 
 def plain(text: str) -> str:

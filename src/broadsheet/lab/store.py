@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from broadsheet import places
 from broadsheet.claims import Scale, Verdict
-from broadsheet.lab import numbers
+from broadsheet.lab import markup, numbers
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -210,6 +210,7 @@ class Result:
             given["seeds"] = tuple(int(seed) for seed in given["seeds"])
             given["figures"] = tuple(Picture(**p) for p in given.get("figures", ()))
             given["tables"] = tuple(TableFile(**t) for t in given.get("tables", ()))
+            given |= {name: markup.printable(given[name]) for name in ("reason", "error") if name in given}
             return cls(**given, folder=folder)
         except (KeyError, TypeError, ValueError) as error:
             raise StoreError(f"{folder}: not a result: {type(error).__name__}: {error}") from error

@@ -120,15 +120,7 @@ class _Faults:
         else:
             self._held.append(problem)
         if self._faults >= _FIRST_FAULTS and not self._records:
-            first = next(held for held in self._held if not held.warning)
-            raise SourceError(
-                Problem(
-                    f"this is no JSON Lines file of arXiv metadata, since none of the first {self._faults} lines is a "
-                    f"record: {first.message}; expected one JSON object with id and title on each line",
-                    first.line,
-                    first.found,
-                )
-            )
+            raise self._another_kind(f"none of the first {self._faults} lines is a record")
         if self._faults > max(_MOST_FAULTS, self._records):
             raise SourceError(
                 Problem(
@@ -136,12 +128,33 @@ class _Faults:
                 )
             )
 
+    def _another_kind(self, why: str) -> SourceError:
+        first = next((held for held in self._held if not held.warning), Problem("it has no line with text"))
+        return SourceError(
+            Problem(
+                f"this is no JSON Lines file of arXiv metadata, since {why}: {first.message}; expected one JSON object "
+                "with id and title on each line",
+                first.line,
+                first.found,
+            )
+        )
+
     def passed(self) -> None:
         self._records += 1
         if self._held:
-            self.end()
+            self._let_go()
 
     def end(self) -> None:
+        """Report what is held back; refuse a file without a record.
+
+        Raises:
+            SourceError: If there was none.
+        """
+        if not self._records:
+            raise self._another_kind("none of its lines is a record")
+        self._let_go()
+
+    def _let_go(self) -> None:
         for problem in self._held:
             self._report(problem)
         self._held.clear()

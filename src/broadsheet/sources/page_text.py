@@ -34,6 +34,11 @@ _OTHER_KINDS = (
     (re.compile(rb"\s*<(?:!doctype|html|head|body|!--|\?xml|rss|feed)", re.IGNORECASE), "HTML or XML"),
     (re.compile(rb"\s*[\[{]\s*[\"{\[]"), "JSON"),
 )
+# In UTF-8 no character beyond ASCII has one byte only; the dot between authors and date has a line of its own.
+_OTHER_ENCODING = (
+    "this page is not in UTF-8: the byte 0x{:02x} is a whole line, as where '·' is written in Latin-1 or Windows-1252; "
+    "save it again as UTF-8"
+)
 
 
 @contextmanager
@@ -97,6 +102,9 @@ def _known_kind(chunks: Iterable[bytes]) -> Iterator[bytes]:
     for pattern, kind in _OTHER_KINDS:
         if pattern.match(begin):
             raise SourceError(Problem(f"this is no Daily Papers page but {kind}; {WAY_OUT}", line=1))
+    if b"\r" in begin and b"\n" not in begin:
+        what = "its lines end with CR alone, as on old Macs: save it with LF or CR LF at their ends"
+        raise SourceError(Problem(f"this page cannot be read: {what}", line=1))
     if begin[:1024].count(0) > 100:
         raise SourceError(
             Problem(f"this is no Daily Papers page but a binary file or UTF-16 text; {WAY_OUT}", line=1)
@@ -151,6 +159,8 @@ def clean_lines(
         if not data:
             yield number, None if data is None else "", size
             continue
+        if len(sign := data.strip()) == 1 and sign[0] >= 0x80:
+            raise SourceError(Problem(_OTHER_ENCODING.format(sign[0]), number))
         text, damage = _decode(data)
         if damage:
             damaged += 1

@@ -43,6 +43,7 @@ _LONGEST_PREAMBLE = 10_000  # lines
 _MOST_PAPERS = 100_000
 _MOST_FAULTS = 1000  # beyond that, and more than papers: it is another kind of file
 _MOST_DIGITS = 6  # of a count of authors or comments
+_ONE_DAY = dt.timedelta(days=1)  # somewhere it already is tomorrow
 
 _MONTHS = {
     name: i
@@ -83,9 +84,10 @@ def read(
         date stands without a number, and None where no date stands.
 
     Raises:
-        SourceError: If the source cannot be read, is no Daily Papers page, has no knowable year, or has a fault and
-            ``strict`` is set.
+        SourceError: If the source cannot be read, is no Daily Papers page, has no knowable year, prints a date that
+            it cannot have printed on the day ``saved``, or has a fault and ``strict`` is set.
         TypeError: If the source is none of the three kinds.
+        ValueError: If ``saved`` lies in the future.
 
     Example:
         >>> import io
@@ -98,7 +100,10 @@ def read(
         raise TypeError(
             f"source must be a Path, a binary file or chunks of bytes, got {type(source).__name__}"
         )
-    return _read(source, saved, on_problem, strict, today or dt.date.today())
+    today = today or dt.date.today()
+    if saved is not None and saved > today + _ONE_DAY:
+        raise ValueError(f"saved must not lie in the future, got {saved}")
+    return _read(source, saved, on_problem, strict, today)
 
 
 def _read(
@@ -189,7 +194,7 @@ def _infer_year(chunks: Iterable[bytes], today: dt.date, on_problem: Callable[[P
                 f"the page prints no year at all, so that of its date is unknown: {say}", day.line, day.text
             )
         )
-    tomorrow = today + dt.timedelta(days=1)  # somewhere it already is
+    tomorrow = today + _ONE_DAY
     fitting = [
         year for year in range(latest + 1, tomorrow.year + 1) if (d := day.in_year(year)) and d <= tomorrow
     ]
@@ -257,10 +262,7 @@ class _Page:
             raise SourceError(
                 Problem(f"there is no such day in {day.year or self._year}", day.line, day.text)
             )
-        if self._saved is not None and listed > self._saved + dt.timedelta(days=1):
-            self._warn(
-                f"the page is of a later day than {self._saved}, on which it was saved", day.line, day.text
-            )
+        self._refuse_later(day, listed, "the page is of")
         for draft in self.drafts():
             try:
                 yield self._record(draft, listed)
@@ -274,6 +276,14 @@ class _Page:
             self._warn(
                 "no paper on this page shows authors and date: is it a Daily Papers page?", day.line, day.text
             )
+
+    def _refuse_later(self, date: _Date, day: dt.date, what: str) -> None:
+        """Refuse the page where it prints a day that had not come when it was saved."""
+        if self._saved is not None and day > self._saved + _ONE_DAY:
+            message = (
+                f"{what} {day}, so it was not saved on {self._saved}: give the day on which it was (saved=)"
+            )
+            raise SourceError(Problem(message, date.line, date.text))
 
     def begin(self, chunks: Iterable[bytes]) -> _Date:
         """Read up to the date of the page and return it."""
@@ -359,6 +369,8 @@ class _Page:
             if published is None:
                 year = draft.date.year if draft.date.year is not None else self._year
                 raise _Fault(Problem(f"there is no such day in {year}", draft.date.line, draft.date.text))
+            if draft.date.year is not None:  # without one it may be a day of the year before
+                self._refuse_later(draft.date, published, "the page prints the date")
             self._doubt(draft.date, published, listed)
         self._papers += 1
         if self._papers > _MOST_PAPERS:
