@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import xml.etree.ElementTree as ET
 
 import numpy as np
 import pandas as pd
@@ -203,16 +202,3 @@ def test_text_report_holds_what_a_reader_needs(law):
     ):
         assert part in text
     assert f"{law.params_['E']:.5g}" in text
-    with pytest.raises(ValueError, match="style must be 'text' or 'html', got 'pdf'"):
-        law.report("pdf")
-
-
-def test_html_report_needs_no_other_file(law):
-    page = law.report("html", n_boot=40)
-    assert page.count("<svg") == 2
-    assert not re.search(r"(src|href)\s*=\s*['\"](?!#)", page)
-    assert "<script" not in page
-    assert f"{law.params_['alpha']:.5g}" in page
-    for svg in re.findall(r"<svg.*?</svg>", page, re.DOTALL):
-        ET.fromstring(svg)  # well formed
-        assert "aria-label=" in svg

@@ -571,18 +571,17 @@ class Law(BaseEstimator):  # type: ignore[misc]
         self._check_has_runs()
         return plots.plot_residuals(self, x, ax)
 
-    def report(
-        self, style: Literal["text", "html"] = "text", *, n_boot: int = 200, level: float = 0.95
-    ) -> str:
+    def report(self, *, n_boot: int = 200, level: float = 0.95) -> str:
         """Return what there is to say of the fit: parameters, intervals, correlations, residuals.
 
+        ``broadsheet scaling fit`` writes the same with figures, as a page.
+
         Args:
-            style: ``text``, or ``html``: one page with figures that needs no other file.
             n_boot: Refits behind the intervals, >= 20.
             level: Level of the intervals.
 
         Returns:
-            The report.
+            The report, plain text.
         """
         self._check_has_runs()
-        return report.report(self, style, n_boot=n_boot, level=level)
+        return report.report(self, n_boot=n_boot, level=level)

@@ -11,6 +11,7 @@ from broadsheet.methods.scaling.runs import RunTable, numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
     from broadsheet.methods.scaling.law import Law
 
@@ -82,11 +83,23 @@ def plot_law(law: Law, x: str | None = None, color: str | None = None, ax: Axes 
             ax.plot(*curve, color=shade, linewidth=1.5, zorder=2, label=label)
     ax.set_xscale("log")
     ax.set_yscale("log")
+    _write_plainly(ax.yaxis)
     ax.set_xlabel(LABELS.get(x, x))
     ax.set_ylabel(LABELS.get(law.target, law.target))
     if color is not None:
         ax.legend(frameon=False, fontsize="small")
     return ax
+
+
+def _write_plainly(axis: Axis) -> None:
+    """Write 2.5 and not 2.5 x 10^0 on a logarithmic axis that spans less than a decade."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+
+    low, high = sorted(axis.get_view_interval())
+    if low > 0 and high / low < 10:
+        axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def _curve(
@@ -131,6 +144,7 @@ def plot_residuals(law: Law, x: str | None = None, ax: Axes | None = None) -> Ax
     ax.axhline(0.0, color="0.5", linewidth=0.8)
     ax.plot(at, residuals, "o", markersize=4, alpha=0.7)
     ax.set_xscale("log")
+    _write_plainly(ax.xaxis)
     ax.set_xlabel(f"predicted {LABELS.get(law.target, law.target)}" if x is None else LABELS.get(x, x))
     ax.set_ylabel("residual (%)" if relative else "residual")
     return ax
