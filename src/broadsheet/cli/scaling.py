@@ -122,7 +122,34 @@ def _write(found: Finding, output: Path | None, default: str, as_json: bool) -> 
         voice.say(f"Wrote {target}", dim=True)
 
 
-def _law(runs: RunTable | None, fitted: Path | None, made: Callable[[], Law]) -> Law:
+def _read(runs: Path, settings: dict[str, Any]) -> RunTable:
+    """Return the table, read as the options of ``_reading`` say."""
+    from broadsheet.lab import workbench
+
+    return workbench.read_runs(
+        runs,
+        columns=_merged(settings["columns"]),
+        units=_merged(settings["units"]),
+        loss_unit=settings["loss_unit"],
+        wandb=settings["wandb"],
+    )
+
+
+def _make(settings: dict[str, Any]) -> Law:
+    """Return the law that the options of ``_lawful`` name."""
+    from broadsheet.lab import workbench
+
+    return workbench.make_law(
+        settings["law_name"],
+        settings["x"],
+        loss=settings["objective"],
+        space=settings["space"],
+        delta=settings["delta"],
+        random_state=settings["seed"],
+    )
+
+
+def _law(runs: Path | None, fitted: Path | None, settings: dict[str, Any]) -> Law:
     """Return the law of a kept file, or one fitted to the runs."""
     from broadsheet.lab import workbench
 
@@ -130,8 +157,9 @@ def _law(runs: RunTable | None, fitted: Path | None, made: Callable[[], Law]) ->
         raise click.UsageError("give RUNS or --fitted LAW.json, one of the two")
     if fitted is not None:
         return workbench.read_law(fitted)
-    law = made()
-    law.fit(runs)
+    assert runs is not None
+    law = _make(settings)
+    law.fit(_read(runs, settings))
     return law
 
 
@@ -165,9 +193,8 @@ def scaling_command() -> None:
 )
 @_written
 def fit_command(
-    runs: Path, columns: Any, units: Any, loss_unit: str, wandb: bool, law_name: str, x: str | None, objective: str,
-    space: str, delta: float, seed: int, level: float, resamples: int, group: str | None, keep: Path | None,
-    output: Path | None, as_json: bool,
+    runs: Path, level: float, resamples: int, group: str | None, keep: Path | None, output: Path | None, as_json: bool,
+    **settings: Any,
 ) -> None:  # fmt: skip
     """Fit a law to a table of runs; every parameter comes with its interval.
 
@@ -184,10 +211,7 @@ def fit_command(
     from broadsheet.lab.store import write_atomically
 
     with _refusing():
-        table = workbench.read_runs(
-            runs, columns=_merged(columns), units=_merged(units), loss_unit=loss_unit, wandb=wandb
-        )
-        law = workbench.make_law(law_name, x, loss=objective, space=space, delta=delta, random_state=seed)
+        table, law = _read(runs, settings), _make(settings)
         found = workbench.fit(table, law, level=level, n_boot=resamples, group=group)
     if keep is not None:
         write_atomically(keep, json.dumps(found.law.to_dict()))
@@ -209,9 +233,8 @@ def fit_command(
 @_sure
 @_written
 def plan_command(
-    runs: Path | None, flops: tuple[float, ...], fitted: Path | None, columns: Any, units: Any, loss_unit: str,
-    wandb: bool, law_name: str, x: str | None, objective: str, space: str, delta: float, seed: int, level: float,
-    resamples: int, group: str | None, output: Path | None, as_json: bool,
+    runs: Path | None, flops: tuple[float, ...], fitted: Path | None, level: float, resamples: int, group: str | None,
+    output: Path | None, as_json: bool, **settings: Any,
 ) -> None:  # fmt: skip
     """Say how many parameters and tokens a budget wants, and what loss to expect.
 
@@ -225,19 +248,8 @@ def plan_command(
     from broadsheet.lab import workbench
 
     with _refusing():
-        if runs is None and fitted is None:
-            law = workbench.published_law()
-        else:
-            table = workbench.read_runs(
-                runs, columns=_merged(columns), units=_merged(units), loss_unit=loss_unit, wandb=wandb
-            ) if runs else None  # fmt: skip
-            law = _law(
-                table,
-                fitted,
-                lambda: workbench.make_law(
-                    law_name, x, loss=objective, space=space, delta=delta, random_state=seed
-                ),
-            )
+        nothing = runs is None and fitted is None
+        law = workbench.published_law() if nothing else _law(runs, fitted, settings)
         found = workbench.plan(law, flops, level=level, n_boot=resamples, group=group)
     if not as_json:
         names = list(found.record["plan"][0])
@@ -259,9 +271,8 @@ def plan_command(
 @_sure
 @_written
 def predict_command(
-    runs: Path | None, points: Any, new: Path | None, fitted: Path | None, columns: Any, units: Any, loss_unit: str,
-    wandb: bool, law_name: str, x: str | None, objective: str, space: str, delta: float, seed: int, level: float,
-    resamples: int, group: str | None, output: Path | None, as_json: bool,
+    runs: Path | None, points: Any, new: Path | None, fitted: Path | None, level: float, resamples: int,
+    group: str | None, output: Path | None, as_json: bool, **settings: Any,
 ) -> None:  # fmt: skip
     """Predict runs that have not been run, with an interval each.
 
@@ -275,17 +286,7 @@ def predict_command(
     if bool(points) == (new is not None):
         raise click.UsageError("say what to predict: --at N=…,D=… or --new FILE, one of the two")
     with _refusing():
-        wanted = _wanted(points, new)
-        table = workbench.read_runs(
-            runs, columns=_merged(columns), units=_merged(units), loss_unit=loss_unit, wandb=wandb
-        ) if runs else None  # fmt: skip
-        law = _law(
-            table,
-            fitted,
-            lambda: workbench.make_law(
-                law_name, x, loss=objective, space=space, delta=delta, random_state=seed
-            ),
-        )
+        wanted, law = _wanted(points, new), _law(runs, fitted, settings)
         found = workbench.predict(law, wanted, level=level, n_boot=resamples, group=group)
     if not as_json:
         names = list(found.record["predictions"][0])
@@ -322,8 +323,8 @@ def _wanted(points: tuple[dict[str, str], ...], new: Path | None) -> pd.DataFram
 @_reading
 @_written
 def compare_command(
-    runs: Path, law_names: tuple[str, ...], x: str | None, by: str, largest: int, columns: Any, units: Any,
-    loss_unit: str, wandb: bool, output: Path | None, as_json: bool,
+    runs: Path, law_names: tuple[str, ...], x: str | None, by: str, largest: int, output: Path | None, as_json: bool,
+    **settings: Any,
 ) -> None:  # fmt: skip
     """Set laws against each other by AICc and by extrapolation to the largest runs.
 
@@ -335,9 +336,7 @@ def compare_command(
 
     chosen = law_names or ("chinchilla", "power", "power-without-offset")
     with _refusing():
-        table = workbench.read_runs(
-            runs, columns=_merged(columns), units=_merged(units), loss_unit=loss_unit, wandb=wandb
-        )
+        table = _read(runs, settings)
         single = ("power", "power-without-offset", "reciprocal")
         laws = {name: workbench.make_law(name, x if name in single else None) for name in chosen}
         found = workbench.compare(table, laws, by=by, largest=largest)
