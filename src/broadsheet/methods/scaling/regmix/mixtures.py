@@ -95,7 +95,7 @@ def _refuse(wrong: np.ndarray, frame: pd.DataFrame, what: str) -> None:
     if wrong.any():
         row, column = (int(i) for i in np.argwhere(wrong)[0])
         raise ValueError(
-            f"{what}, got {float(frame.iloc[row, column]):g} in row {frame.index.tolist()[row]!r}, "
+            f"{what}, got {float(frame.to_numpy(float)[row, column]):g} in row {frame.index.tolist()[row]!r}, "
             f"column {frame.columns[column]!r}"
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import inspect
 import json
 import math
 import os
@@ -182,7 +183,7 @@ def _identity(function: Any) -> Any:
     where = [getattr(inner, "__module__", ""), getattr(inner, "__qualname__", repr(type(function)))]
     if not hasattr(inner, "__code__"):
         return where
-    cells = [_plain(cell.cell_contents) for cell in inner.__closure__ or ()]
+    cells = [_plain(value) for value in inspect.getclosurevars(inner).nonlocals.items()]
     return [*where, _code(inner.__code__), _plain(inner.__defaults__), _plain(inner.__kwdefaults__), cells]
 
 

@@ -6,6 +6,7 @@ mixture of the training runs: since shares sum to 1, coefficients are defined up
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
@@ -76,7 +77,8 @@ class BoostedTrees(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     Attributes:
         booster_: The LightGBM booster.
-        leaf_range_: Smallest and largest output of each tree, (trees, 2).
+        n_trees_: Number of trees that predict.
+        min_data_in_leaf_: Fewest runs in a leaf.
 
     Source:
         Section 3.2 of the paper; learning rate, trees and seed are those of the authors' notebook.
@@ -142,9 +144,18 @@ class BoostedTrees(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             None if validation is None else [lightgbm.Dataset(*map(np.asarray, validation), reference=table)]
         )
         stop = [] if validation is None else [lightgbm.early_stopping(patience, verbose=False)]
-        self.booster_ = lightgbm.train(settings, table, self.n_estimators, valid_sets=watched, callbacks=stop)
+        # Handing back the training booster spares writing the trees as text and reading them again.
+        self.booster_ = lightgbm.train(
+            settings,
+            table,
+            self.n_estimators,
+            valid_sets=watched,
+            callbacks=stop,
+            keep_training_booster=True,
+        )
+        self.booster_.free_dataset()
         self.n_trees_ = self.booster_.best_iteration if validation is not None else self.booster_.num_trees()
-        self.leaf_range_ = _leaf_ranges(self.booster_)[: self.n_trees_]
+        self.__dict__.pop("leaf_range_", None)
         return self
 
     def predict(self, X: Any, start: int = 0, stop: int | None = None) -> np.ndarray:
@@ -167,6 +178,12 @@ class BoostedTrees(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             X, start_iteration=start, num_iteration=stop - start, num_threads=self.num_threads
         )
         return predicted
+
+    @functools.cached_property
+    def leaf_range_(self) -> np.ndarray:
+        """Smallest and largest output of each tree, (trees, 2)."""
+        check_is_fitted(self, "booster_")
+        return _leaf_ranges(self.booster_)[: self.n_trees_]
 
     @property
     def feature_importances_(self) -> np.ndarray:
