@@ -77,7 +77,7 @@ def test_a_paper_is_told_in_full(paper_of: PaperOf) -> None:
         "We threw a coin. It was fair.",
         "A coin lands heads half the time",
         "published 0.5 share",
-        "measured here 0.520 share 0.480 to 0.560",
+        "measured here, smoke scale 0.520 share 0.480 to 0.560",
         "measured by us 0.520 share",
         "reproduced",
         "Two throws & more.",
@@ -186,7 +186,7 @@ def test_a_failed_attempt_does_not_hide_an_earlier_measurement(paper_of: PaperOf
         dataclasses.replace(good, verdict=Verdict.FAILED, reason="Bad luck.", value=None, low=None, high=None)
     )
     page = Page(report.html(paper))
-    assert "measured here 0.520 share" in page.text
+    assert "measured here, smoke scale 0.520 share" in page.text
     assert "The last attempt here failed: Bad luck." in page.text
 
 

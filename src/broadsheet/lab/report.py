@@ -15,6 +15,7 @@ from pathlib import Path
 from broadsheet.claims import Claim, Scale, Verdict
 from broadsheet.lab.catalogue import BrokenPaper, Paper, load
 from broadsheet.lab.numbers import duration
+from broadsheet.lab.standing import standing
 from broadsheet.lab.store import Picture, Result, Store, StoreError, reference, write_atomically
 from broadsheet.rooms import Problem
 
@@ -59,9 +60,8 @@ class ClaimReport:
 
     @property
     def shown(self) -> Result | None:
-        """The result to show: the newest measurement of this machine, else ours, else the newest attempt."""
-        measured = next((result for result in self.here if result.is_measurement), None)
-        return measured or self.ours or (self.here[0] if self.here else None)
+        """The result to show: see :func:`broadsheet.lab.standing.standing`."""
+        return standing(self.here, self.ours)
 
 
 @dataclass(frozen=True)

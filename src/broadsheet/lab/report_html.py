@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from broadsheet.claims import Claim, Verdict
+from broadsheet.claims import Claim, Scale, Verdict
 from broadsheet.lab.numbers import day, interval, number, pad_unit
 from broadsheet.lab.report import KINDS, VERDICTS, ClaimReport, PaperReport, how_measured, read_csv
 from broadsheet.lab.store import Result
@@ -130,11 +130,11 @@ def _paper(report: PaperReport) -> str:
 def _claim(report: PaperReport, row: ClaimReport) -> str:
     claim, shown = row.claim, row.shown
     values = [("published", _published(claim))]
-    newest = next((result for result in row.here if result.is_measurement), None)
-    if newest:
-        values.append(("measured here", _value(newest)))
+    newest = {result.scale: result for result in reversed(row.here) if result.is_measurement}
+    here = [newest[scale] for scale in reversed(Scale) if scale in newest]
+    values += [(f"measured here, {result.scale} scale", _value(result)) for result in here]
     if row.ours and row.ours.value is not None:
-        values.append(("measured by us" if newest else "measured (our reference)", _value(row.ours)))
+        values.append(("measured by us" if here else "measured (our reference)", _value(row.ours)))
     listed = "".join(f"<div><dt>{name}</dt><dd>{text}</dd></div>" for name, text in values)
     verdict = (
         badge(shown.verdict) + f' <span class="meta">({claim.kind})</span>' if shown else "not measured yet"

@@ -102,6 +102,7 @@ def test_what_ran_here_appears_without_a_restart(get, coins_paper, results):
     html = get("/")
     lately = html[html.index("What ran here lately") :]
     assert "not reproduced" in lately
+    assert "laptop scale, <time" in lately
     assert "just now" in lately
 
 

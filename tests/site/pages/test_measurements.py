@@ -37,6 +37,24 @@ def test_a_measurement_from_outside_is_seen_at_once_and_the_newest_counts(view, 
     assert claim("power").reference.value == 0.902
 
 
+def test_checks_push_no_measurement_out(view, results):
+    kept = made_up.measure_here(results, "power", Verdict.NOT_REPRODUCED, 0.3)
+    for _ in range(30):
+        made_up.measure_here(results, "power", Verdict.INCONCLUSIVE, 0.7, scale=Scale.SMOKE)
+    power = claim("power")
+    assert power.shown == kept
+    assert power.is_here
+    assert power.beside.scale == "smoke"
+    assert len(power.history) <= 30
+
+
+def test_a_check_changes_no_tally(view, results):
+    before = measurements.paper_view(made_up.KEY).holding
+    made_up.measure_here(results, "power", Verdict.INCONCLUSIVE, 0.7, scale=Scale.SMOKE)
+    made_up.measure_here(results, "share-of-heads", Verdict.FAILED, None, reason="It broke.")
+    assert measurements.paper_view(made_up.KEY).holding == before == 2
+
+
 def test_a_changed_reference_is_read_again(view, coins):
     path = coins / "results" / "laptop.json"
     kept = json.loads(path.read_text())

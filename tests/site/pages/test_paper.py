@@ -6,6 +6,7 @@ import re
 import pytest
 
 from broadsheet.claims import Scale, Verdict
+from broadsheet.lab.progress import StateFile
 
 from . import made_up
 from .rows import make_paper
@@ -42,11 +43,35 @@ def test_reference_and_measurement_are_told_apart(get, coins_paper, results):
     )
     html = get(PAGE)
     claim = html[html.index('id="power"') : html.index('id="beats-runs"')]
-    assert "here <b>0.71" in claim
-    assert re.search(r"measured here <time[^>]*>2 minutes ago</time> on 2 cores", claim)
-    assert "inconclusive" in claim
-    assert "Our reference" in claim
-    assert "0.902" in claim
+    line, body = claim.split("</summary>", 1)
+    # A check at smoke scale stands below what was measured at laptop scale, and is seen at once.
+    assert "our reference <b>0.902" in line
+    assert line.index("laptop scale") < line.index("at smoke scale here <b>0.71")
+    assert re.search(r"measured here <time[^>]*>2 minutes ago</time> on 2 cores", line)
+    assert "holds at this scale</span>" in line
+    assert "inconclusive" in body
+    assert "Our reference" in body
+    assert "0.902" in body
+    made_up.measure_here(results, "power", Verdict.NOT_REPRODUCED, 0.31, unit="power")
+    line = get(PAGE).split('id="power"')[1].split("</summary>")[0]
+    assert "here <b>0.31" in line
+    assert "not reproduced</span>" in line
+    assert "0.71" not in line
+
+
+def test_what_is_being_measured_is_shown_with_how_far_and_how_long_still(get, coins_paper):
+    assert "data-follow" not in get("/") + get(PAGE) + get("/claims")
+    state = StateFile(made_up.KEY, "power", "laptop")
+    state.update(now=True, fraction=0.4, label="samples <b>\x1b[0m", elapsed=10.0, eta=75.0)
+    for address in ("/", PAGE, "/claims"):
+        html = get(address)
+        line = html[html.index("data-follow") :][:600]
+        assert "Being measured now at laptop scale: samples &lt;b&gt;" in line, address
+        assert '<progress max="1" value="0.400"' in line
+        assert "40\u00a0%, about 1 min 15 s still" in line
+        assert "\x1b" not in html
+    state.remove()
+    assert "data-follow" not in get(PAGE)
 
 
 def test_each_claim_says_rule_place_command_and_why(get, coins_paper):

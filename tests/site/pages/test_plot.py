@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadsheet.claims import Verdict
+from broadsheet.claims import Scale, Verdict
 from broadsheet.site.pages import measurements
 from broadsheet.site.pages.plot import Axis, claim_plot, nice_ticks
 
@@ -59,6 +59,17 @@ def test_earlier_runs_are_faint_dots(view, results):
         made_up.measure_here(results, "share-of-heads", Verdict.REPRODUCED, value)
     heads = measurements.paper_view(made_up.KEY).claims[0]
     assert len(re.findall('class="p-past"', claim_plot(heads))) == 2
+
+
+def test_each_scale_has_a_row_of_its_own(view, results):
+    made_up.measure_here(results, "share-of-heads", Verdict.REPRODUCED, 0.49)
+    made_up.measure_here(results, "share-of-heads", Verdict.REPRODUCED, 0.51, scale=Scale.SMOKE)
+    heads = measurements.paper_view(made_up.KEY).claims[0]
+    words = drawn(heads).attrib["aria-label"]
+    assert "measured here, laptop 0.49" in words
+    assert "measured here, smoke 0.51" in words
+    assert words.index("laptop") < words.index("smoke") < words.index("reference")
+    assert "p-past" not in claim_plot(heads)
 
 
 def test_nothing_measured_draws_nothing(view):

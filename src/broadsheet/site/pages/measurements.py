@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from django.urls import reverse
 
 from broadsheet import places
 from broadsheet.claims import Claim, Scale, Verdict
 from broadsheet.lab import catalogue
 from broadsheet.lab.numbers import interval, number, pad_unit
+from broadsheet.lab.progress import Running, running
+from broadsheet.lab.standing import standing
 from broadsheet.lab.store import Result, Store, StoreError, reference
 
 __all__ = [
@@ -23,6 +27,7 @@ __all__ = [
     "ClaimView",
     "PaperView",
     "all_papers",
+    "at_work",
     "interval_words",
     "lately",
     "mark_of",
@@ -56,12 +61,14 @@ class ClaimView:
         claim: The claim.
         reference: What we measured ourselves, or None.
         history: What was measured on this machine, newest first.
+        at_work: How its measurement stands, where it is being measured now.
     """
 
     paper: catalogue.Paper
     claim: Claim
     reference: Result | None = None
     history: tuple[Result, ...] = ()
+    at_work: Running | None = None
 
     # Templates call what can be called, and a claim can: its fields are handed out one by one.
 
@@ -103,13 +110,28 @@ class ClaimView:
 
     @property
     def shown(self) -> Result | None:
-        """The result that the claim's line shows: this machine's where there is one, else our reference."""
-        return self.here or self.reference
+        """The result that speaks for the claim: that of the largest scale, here before our reference."""
+        return standing(self.history, self.reference)
 
     @property
     def is_here(self) -> bool:
         """Whether the shown result was measured on this machine."""
-        return self.here is not None
+        return self.shown is not None and self.shown is not self.reference
+
+    @property
+    def beside(self) -> Result | None:
+        """The newest result of this machine where another speaks for the claim, or None."""
+        return self.here if self.here is not self.shown else None
+
+    @property
+    def failure(self) -> Result | None:
+        """The result whose last words are shown: what speaks for the claim, or stands beside it, and failed."""
+        return next((r for r in (self.shown, self.beside) if r is not None and r.error), None)
+
+    @property
+    def address(self) -> str:
+        """The address of the claim on its paper's page."""
+        return f"{reverse('paper', args=[self.paper.facts.arxiv_id or self.paper.slug])}#{self.id}"
 
     @property
     def verdict(self) -> str:
@@ -210,13 +232,23 @@ def paper_view(key: str) -> PaperView | None:
     """Return the paper of that key (``family/slug``) with its claims, or None if there is none."""
     for paper in catalogue.load().papers:
         if paper.key == key:
-            return _view(paper)
+            return _view(paper, _at_work())
     return None
 
 
 def all_papers() -> list[PaperView]:
     """Return every paper that runs, with its claims."""
-    return [_view(paper) for paper in catalogue.load().papers]
+    at_work = _at_work()
+    return [_view(paper, at_work) for paper in catalogue.load().papers]
+
+
+def at_work(views: Iterable[PaperView]) -> list[ClaimView]:
+    """Return the claims that are being measured on this machine now."""
+    return [view for paper in views for view in paper.claims if view.at_work is not None]
+
+
+def _at_work() -> dict[tuple[str, str], Running]:
+    return {(one.paper, one.claim): one for one in running()}
 
 
 def lately(views: Iterable[PaperView], limit: int = 5) -> list[ClaimView]:
@@ -225,7 +257,7 @@ def lately(views: Iterable[PaperView], limit: int = 5) -> list[ClaimView]:
     return sorted(measured, key=lambda view: view.here.started if view.here else "", reverse=True)[:limit]
 
 
-def _view(paper: catalogue.Paper) -> PaperView:
+def _view(paper: catalogue.Paper, at_work: Mapping[tuple[str, str], Running]) -> PaperView:
     try:
         claims = paper.claims
         ours = _reference(paper, stamp(paper.folder / "results" / "laptop.json"))
@@ -236,7 +268,14 @@ def _view(paper: catalogue.Paper) -> PaperView:
         ours, problem = {}, str(error)
     folder = places.results_folder()
     views = tuple(
-        ClaimView(paper, claim, ours.get(claim.id), _history(folder, paper.key, claim.id)) for claim in claims
+        ClaimView(
+            paper,
+            claim,
+            ours.get(claim.id),
+            _history(folder, paper.key, claim.id),
+            at_work.get((paper.key, claim.id)),
+        )
+        for claim in claims
     )
     return PaperView(paper, views, problem)
 
@@ -255,7 +294,10 @@ def _history(folder: Path, paper: str, claim: str) -> tuple[Result, ...]:
 
 @functools.lru_cache(maxsize=4096)
 def _read_history(folder: Path, paper: str, claim: str, stamps: tuple[int, ...]) -> tuple[Result, ...]:
-    return tuple(Store(folder).history(paper, claim)[:_HISTORY])
+    store = Store(folder)
+    # So many of each scale: checks at smoke scale push no measurement at laptop scale out.
+    found = [result for scale in Scale for result in store.history(paper, claim, scale)[:_HISTORY]]
+    return tuple(sorted(found, key=lambda r: r.folder.name if r.folder else "", reverse=True))
 
 
 def stamp(path: Path) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
+from broadsheet.claims import Scale
 from broadsheet.lab.numbers import number
 from broadsheet.lab.store import Result
 from broadsheet.site.pages.measurements import ClaimView, interval_words, measured_words
@@ -71,11 +72,7 @@ def claim_plot(view: ClaimView) -> SafeString:
     Returns:
         An ``svg`` element with a description in words; "" where nothing was measured.
     """
-    rows: list[tuple[str, Result]] = []
-    if view.here is not None and view.here.value is not None:
-        rows.append(("here", view.here))
-    if view.reference is not None and view.reference.value is not None:
-        rows.append(("reference", view.reference))
+    rows = _rows(view)
     if not rows:
         return mark_safe("")
     axis = _axis(view, rows)
@@ -85,8 +82,12 @@ def claim_plot(view: ClaimView) -> SafeString:
     parts = _ground(view, axis, top, bottom)
     for n, (name, result) in enumerate(rows):
         y = top + _ROW * n + _ROW // 2
-        if name == "here":
-            earlier = [r.value for r in view.history[1:] if r.value is not None and axis.holds(r.value)]
+        if name != "reference":
+            earlier = [
+                r.value
+                for r in view.history
+                if r is not result and r.scale is result.scale and r.value is not None and axis.holds(r.value)
+            ]
             parts += [f'<circle class="p-past" cx="{axis.x(v)}" cy="{y}" r="3"/>' for v in earlier]
         parts += _row(name, result, axis, y)
     parts += _scale(axis, bottom, view.claim.unit)
@@ -94,6 +95,16 @@ def claim_plot(view: ClaimView) -> SafeString:
     return mark_safe(
         f'<svg class="plot" viewBox="0 0 {WIDTH} {bottom + 36}" role="img" aria-label="{words}">{"".join(parts)}</svg>'
     )
+
+
+def _rows(view: ClaimView) -> list[tuple[str, Result]]:
+    """Return what is drawn, by its label: the newest value of each scale here, the largest first, and ours."""
+    here = {r.scale: r for r in reversed(view.history) if r.value is not None}
+    scales = [scale for scale in reversed(Scale) if scale in here]
+    rows = [(f"here, {scale}" if len(scales) > 1 else "here", here[scale]) for scale in scales]
+    if view.reference is not None and view.reference.value is not None:
+        rows.append(("reference", view.reference))
+    return rows
 
 
 def _axis(view: ClaimView, rows: list[tuple[str, Result]]) -> Axis:
@@ -110,7 +121,7 @@ def _axis(view: ClaimView, rows: list[tuple[str, Result]]) -> Axis:
         low, high = min(low, *bounds), max(high, *bounds)
         span = high - low
     # One bound, and earlier runs, are shown where they are near; a far one would squeeze the rest.
-    others = [*bounds, *(r.value for r in view.history[1:] if r.value is not None)]
+    others = [*bounds, *(r.value for r in view.history if r.value is not None)]
     near = [v for v in others if low - 3 * span <= v <= high + 3 * span]
     low, high = min([low, *near]), max([high, *near])
     # An equality's tolerance is there for rounding only: ticks inside it would all read the same.
@@ -143,10 +154,11 @@ def _ground(view: ClaimView, axis: Axis, top: int, bottom: int) -> list[str]:
 def _row(name: str, result: Result, axis: Axis, y: int) -> list[str]:
     value = result.value if result.value is not None else math.nan
     parts = [f'<text class="p-label" x="{_LEFT - 12}" y="{y + 4}" text-anchor="end">{name}</text>']
+    style = "reference" if name == "reference" else "here"
     if result.low is not None and result.high is not None:
         low, high = axis.x(result.low), axis.x(result.high)
-        parts.append(f'<line class="p-span p-{name}" x1="{low}" x2="{high}" y1="{y}" y2="{y}"/>')
-    parts.append(f'<circle class="p-dot p-{name}" cx="{axis.x(value)}" cy="{y}" r="4.5"/>')
+        parts.append(f'<line class="p-span p-{style}" x1="{low}" x2="{high}" y1="{y}" y2="{y}"/>')
+    parts.append(f'<circle class="p-dot p-{style}" cx="{axis.x(value)}" cy="{y}" r="4.5"/>')
     return parts
 
 
@@ -169,7 +181,7 @@ def _in_words(view: ClaimView, rows: list[tuple[str, Result]]) -> str:
     for name, result in rows:
         interval = interval_words(result)
         spread = f", 95 % interval {interval}" if interval else ""
-        words.append(f"{'measured here' if name == 'here' else 'reference'} {measured_words(result)}{spread}")
+        words.append(f"{name.replace('here', 'measured here')} {measured_words(result)}{spread}")
     if view.rule_words:
         words.append(f"counts as holding {view.rule_words}")
     return "; ".join(words)

@@ -21,7 +21,9 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 
+from broadsheet.lab.markup import printable
 from broadsheet.lab.numbers import duration, number
+from broadsheet.lab.progress import Running
 from broadsheet.lab.store import Result
 from broadsheet.search.fts5 import Segment
 from broadsheet.site.pages import items, mathematics, measurements
@@ -29,6 +31,7 @@ from broadsheet.site.pages.calendars import calendar_table
 from broadsheet.site.pages.editions import day_words
 from broadsheet.site.pages.plot import claim_plot
 from broadsheet.site.papers.models import Paper
+from broadsheet.sources.text import shorten
 
 register = template.Library()
 register.simple_tag(claim_plot)
@@ -113,6 +116,24 @@ def _ago(seconds: float) -> str:
             count = int(seconds // size)
             return f"{count} {word}{'s' if count > 1 else ''} ago"
     return ""
+
+
+@register.filter
+def doing(work: Running) -> str:
+    """Return what a running measurement is doing, in one short line."""
+    return shorten(printable(work.label or work.said), 120)
+
+
+@register.filter
+def share(work: Running) -> str:
+    """Return how far a running measurement is, as a number in [0, 1] for machines."""
+    return f"{min(max(work.fraction or 0.0, 0.0), 1.0):.3f}"
+
+
+@register.filter
+def percent(work: Running) -> str:
+    """Return how far a running measurement is, in words."""
+    return f"{100 * float(share(work)):.0f}\u00a0%"
 
 
 @register.filter

@@ -69,7 +69,12 @@ def _empty_installation(request: HttpRequest) -> HttpResponse:
     views = measurements.all_papers()
     stored = {paper.method: paper for paper in feeds.running(limit=100)}
     rows = [(stored[view.paper.key], view) for view in views if view.paper.key in stored]
-    context = {"rows": rows, "lately": measurements.lately(views), "today": dt.date.today()}
+    context = {
+        "rows": rows,
+        "at_work": measurements.at_work(views),
+        "lately": measurements.lately(views),
+        "today": dt.date.today(),
+    }
     return render(request, "pages/first_visit.html", context)
 
 
@@ -93,6 +98,7 @@ def _show(request: HttpRequest, edition: Edition, *, is_front: bool = False) -> 
         "previous": previous,
         "next": following,
         "month": Month.of(edition),
+        "at_work": measurements.at_work(views),
         "lately": measurements.lately(views),
         "running": views,
         "week_address": reverse("week", args=["{:04d}-W{:02d}".format(*edition.last.isocalendar()[:2])]),

@@ -1,4 +1,5 @@
-// What pages do beyond links and forms: the theme switch, copy buttons, a claim opened by its address, tooltips.
+// What pages do beyond links and forms: the theme switch, copy buttons, a claim opened by its address, tooltips,
+// the progress of a running claim.
 (function () {
   "use strict";
   var root = document.documentElement;
@@ -50,9 +51,25 @@
     }
   }
 
+  // Where a claim is being measured, its line is read again until it is done; then the page shows what came of it.
+  function follow() {
+    if (!document.querySelector("[data-follow]")) return;
+    setTimeout(function () {
+      fetch(location.href).then(function (answer) { return answer.text(); }).then(function (text) {
+        var fresh = new DOMParser().parseFromString(text, "text/html"), done = false;
+        document.querySelectorAll("[data-follow]").forEach(function (line) {
+          var next = fresh.querySelector('[data-follow="' + CSS.escape(line.dataset.follow) + '"]');
+          if (next) line.replaceWith(next); else done = true;
+        });
+        if (done) location.reload(); else follow();
+      }, follow);
+    }, 3000);
+  }
+
   showTheme();
   copyButtons();
   openTarget();
+  follow();
   system.addEventListener("change", showTheme);
   addEventListener("hashchange", openTarget);
 
