@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from broadsheet.methods._shared.fresh_seeds import fresh_seed
 from broadsheet.methods._shared.tiny_lm import TinyLM, TinyLMConfig
 from broadsheet.methods._shared.training_cache import Kept, Trained, kept
 
@@ -254,7 +255,7 @@ def ladder(run: Run, plan: Plan, seed: int) -> list[Decoder]:
     shapes = plan.shapes if run.scale != "smoke" else plan.shapes[:4]
     steps = plan.steps[run.scale]
     return [
-        trained_decoder(plan.task, shape, steps=steps, batch=plan.batch, seed=seed)
+        trained_decoder(plan.task, shape, steps=steps, batch=plan.batch, seed=fresh_seed(run, seed))
         for shape in run.progress(shapes, label="decoders")
     ]
 

@@ -116,6 +116,7 @@ def trained(run: Run) -> pd.DataFrame:
     """
     import pandas as pd
 
+    from broadsheet.methods._shared.fresh_seeds import fresh_seed
     from broadsheet.methods._shared.tiny_lm import load_corpus
     from broadsheet.methods._shared.training_cache import kept
 
@@ -124,10 +125,11 @@ def trained(run: Run) -> pd.DataFrame:
     rows = []
     todo = [(arm, seed) for seed in run.seeds for arm in arms()]
     for arm, seed in run.progress(todo, label="trainings"):
-        key = {"arm": asdict(arm), "setting": asdict(how), "seed": seed, "corpus": corpus.fingerprint}
+        drawn = fresh_seed(run, seed)
+        key = {"arm": asdict(arm), "setting": asdict(how), "seed": drawn, "corpus": corpus.fingerprint}
 
-        def compute(arm: Arm = arm, seed: int = seed) -> dict[str, Any]:
-            return _train(arm, how, seed, corpus)
+        def compute(arm: Arm = arm, drawn: int = drawn) -> dict[str, Any]:
+            return _train(arm, how, drawn, corpus)
 
         found = kept({"purpose": "average-parameters", **key}, compute, code=_CODE, threads=1)
         rows.append({"name": arm.name, "sparsity": arm.sparsity, "seed": seed, **found.value})

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from broadsheet.claims import NeedsHardware, Run, Scale
+from broadsheet.methods._shared.fresh_seeds import fresh_seed
 from broadsheet.methods._shared.training_cache import kept
 from broadsheet.methods.scaling.infinite_compute.asymptote import (
     Asymptote,
@@ -118,7 +119,7 @@ def replicates(run: Run) -> list[dict[str, Any]]:
     found = []
     for seed in run.progress(run.seeds, label="replicates"):
         run.say(f"training replicate {seed}")
-        found.append(replicate(plan, seed))
+        found.append(replicate(plan, fresh_seed(run, seed)))
     return found
 
 

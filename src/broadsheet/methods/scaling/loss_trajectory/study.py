@@ -120,6 +120,7 @@ def own_curves(run: Run) -> pd.DataFrame:
         Columns ``seed``, ``width``, ``N`` (non-embedding parameters), ``B`` (tokens), ``S`` and ``loss``, from the end
         of twice the warm-up on. The largest width and the new batch are not for fitting.
     """
+    from broadsheet.methods._shared.fresh_seeds import fresh_seed
     from broadsheet.methods._shared.tiny_lm import load_corpus
     from broadsheet.methods._shared.training_cache import kept
 
@@ -130,17 +131,18 @@ def own_curves(run: Run) -> pd.DataFrame:
     for seed, (width, batch) in run.progress(
         [(s, job) for s in run.seeds for job in jobs], label="trainings"
     ):
+        drawn = fresh_seed(run, seed)
         key = {
             "purpose": "loss-trajectory",
             "width": width,
             "batch": batch,
-            "seed": seed,
+            "seed": drawn,
             "corpus": corpus.fingerprint,
         }
         key |= {k: v for k, v in asdict(how).items() if k in ("steps", "points", "eval_tokens")}
 
-        def compute(width: int = width, batch: int = batch, seed: int = seed) -> dict[str, Any]:
-            return _train(width, batch, seed, how, corpus)
+        def compute(width: int = width, batch: int = batch, drawn: int = drawn) -> dict[str, Any]:
+            return _train(width, batch, drawn, how, corpus)
 
         found = kept(key, compute, code=_CODE, threads=1).value
         parts.append(pd.DataFrame({"seed": seed, "width": width, **found}))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from broadsheet.methods._shared.fresh_seeds import fresh_seed
 from broadsheet.methods._shared.training_cache import kept
 from broadsheet.methods.scaling.identification import ScalingWarning
 from broadsheet.methods.scaling.multilingual_nmt_scaling.cells import FractionForm
@@ -161,6 +162,7 @@ def runs(run: Run, directions: Sequence[str] = DIRECTIONS) -> pd.DataFrame:
     widths = run.pick(smoke=(4, 6, 8), laptop=(4, 6, 8, 12), paper=(8, 12, 16, 24, 32, 48, 64))
     steps = run.pick(smoke=15, laptop=1500, paper=100_000)
     unseen = run.pick(smoke=100, laptop=2000, paper=20_000)
+    seeds = [fresh_seed(run, seed) for seed in run.seeds]
     parts = []
     for direction, width in run.progress([(d, w) for d in directions for w in widths], label="widths"):
         run.say(f"training {direction}, width {width}")
@@ -168,12 +170,12 @@ def runs(run: Run, directions: Sequence[str] = DIRECTIONS) -> pd.DataFrame:
             "direction": direction,
             "d_model": width,
             "steps": steps,
-            "seeds": list(run.seeds),
+            "seeds": seeds,
             "unseen": unseen,
         }
         made = kept(
             {"study": "multilingual", **key},
-            lambda d=direction, w=width: train(d, w, steps, run.seeds, unseen=unseen),  # type: ignore[misc]
+            lambda d=direction, w=width: train(d, w, steps, seeds, unseen=unseen),  # type: ignore[misc]
             code=_CODE,
         )
         parts.append(pd.DataFrame(made.value).assign(direction=direction))

@@ -152,7 +152,7 @@ def proxies_rank_large_models(run: Run) -> Measured:
     unit="smallest lead in Spearman x 100",
     where=REGRESSION,
     kind="trend",
-    holds=above(0.0),
+    holds=above(5.0),
     no_effect=0.0,
     data=(*TRAIN, *TEST, *MIDDLE, *LARGE),
     needs=("scaling",),
@@ -162,9 +162,9 @@ def proxies_rank_large_models(run: Run) -> Measured:
 def trees_beat_a_linear_model(run: Run) -> Measured:
     """Fits both to the same 512 runs at their default settings and takes the smallest lead over three scales.
 
-    Zero is no lead. The interval resamples the mixtures of each scale, of which there are 64 at 1B. Recalled from
-    the paper's table: leads of 8.4, 9.4 and 9.1 points. A quadratic regressor, which the paper does not have, stands
-    in the parts.
+    Five points are half of what the paper's table is recalled to show (leads of 8.4, 9.4 and 9.1) and more than
+    versions of LightGBM differ by. The interval resamples the mixtures of each scale, of which there are 64 at 1B. A
+    quadratic regressor, which the paper does not have, stands in the parts.
     """
     from broadsheet.methods.scaling.regmix.published import Tables, bootstrap_spearman
     from broadsheet.methods.scaling.regmix.regression import spearman
@@ -489,23 +489,23 @@ def own_mixture_is_among_the_best(run: Run) -> Measured:
     minutes=LONG,
 )
 def own_ranks_are_invariant(run: Run) -> Measured:
-    """Correlates target losses of tiny and large models on the mixtures that read no domain too often.
+    """Correlates target losses of tiny and large models on all fourteen mixtures.
 
-    As in the paper, whose mixtures all respect the bound. Target only does not: its models see the same text many
-    times, the large ones overfit and the tiny ones less. The correlation with it stands in the parts.
+    One of them, target only, reads its text many times over, which no mixture of the paper does: large models overfit
+    on it and tiny ones less. The correlation without it stands in the note.
     """
     from broadsheet.methods.scaling.regmix.regression import spearman
     from broadsheet.methods.scaling.regmix.study import TARGET, studies
 
     found = studies(run)
     allowed = [study.large.index != "target only" for study in found]
-    values = [
+    bounded = [
         spearman(study.small[TARGET][rows], study.large[TARGET][rows])
         for study, rows in zip(found, allowed, strict=True)
     ]
     whole = [spearman(study.small[TARGET], study.large[TARGET]) for study in found]
-    note = f"With target only, {sum(whole) / len(whole):.2f}."
-    return Measured.over_seeds(values, note=note, parts={"with target only": whole})
+    note = f"Without target only, {sum(bounded) / len(bounded):.2f}."
+    return Measured.over_seeds(whole, note=note, parts={"without target only": bounded})
 
 
 # ---- what several claims share

@@ -100,12 +100,14 @@ class Study:
 
 def studies(run: Run) -> list[Study]:
     """Train everything for each seed of the run, or find what another claim has trained."""
+    from broadsheet.methods._shared.fresh_seeds import fresh_seed
     from broadsheet.methods._shared.training_cache import kept
 
     settings = SETTINGS[str(run.scale)]
     code = [f"broadsheet.methods.scaling.regmix.{name}" for name in _CODE]
     found = []
-    for seed in run.progress(run.seeds, label="seeds"):
+    for given in run.progress(run.seeds, label="seeds"):
+        seed = fresh_seed(run, given)
         key = {"purpose": "regmix", "settings": asdict(settings), "seed": seed}
         value = kept(
             key,
