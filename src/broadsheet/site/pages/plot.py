@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString, mark_safe
 from broadsheet.claims import Scale
 from broadsheet.lab.numbers import number
 from broadsheet.lab.store import Result
-from broadsheet.site.pages.measurements import ClaimView, interval_words, measured_words
+from broadsheet.site.pages.measurements import ClaimView, interval_words
 
 __all__ = ["Axis", "claim_plot", "nice_ticks"]
 
@@ -141,47 +141,48 @@ def _ground(view: ClaimView, axis: Axis, top: int, bottom: int) -> list[str]:
     no_effect = view.claim.no_effect
     if no_effect is not None and axis.holds(no_effect):
         x = axis.x(no_effect)
-        parts.append(f'<line class="p-none" x1="{x}" x2="{x}" y1="{top}" y2="{bottom}"/>')
+        parts.append(f'<line class="p-none" x1="{x:g}" x2="{x:g}" y1="{top}" y2="{bottom}"/>')
     if view.claim.published is not None:
         x = axis.x(view.claim.published)
         anchor = "start" if x < _LEFT + 60 else ("end" if x > WIDTH - 70 else "middle")
-        parts.append(f'<line class="p-tick" x1="{x}" x2="{x}" y1="{top - 6}" y2="{bottom}"/>')
+        parts.append(f'<line class="p-tick" x1="{x:g}" x2="{x:g}" y1="{top - 6}" y2="{bottom}"/>')
         label = f"published {escape(number(view.claim.published))}"
-        parts.append(f'<text class="p-label" x="{x}" y="{top - 11}" text-anchor="{anchor}">{label}</text>')
+        parts.append(f'<text class="p-label p-{anchor}" x="{x:g}" y="{top - 11}">{label}</text>')
     return parts
 
 
 def _row(name: str, result: Result, axis: Axis, y: int) -> list[str]:
     value = result.value if result.value is not None else math.nan
-    parts = [f'<text class="p-label" x="{_LEFT - 12}" y="{y + 4}" text-anchor="end">{name}</text>']
+    parts = [f'<text class="p-label" x="{_LEFT - 12}" y="{y + 4}">{name}</text>']
     style = "reference" if name == "reference" else "here"
     if result.low is not None and result.high is not None:
         low, high = axis.x(result.low), axis.x(result.high)
-        parts.append(f'<line class="p-span p-{style}" x1="{low}" x2="{high}" y1="{y}" y2="{y}"/>')
-    parts.append(f'<circle class="p-dot p-{style}" cx="{axis.x(value)}" cy="{y}" r="4.5"/>')
+        parts.append(f'<line class="p-span p-{style}" x1="{low:g}" x2="{high:g}" y1="{y}" y2="{y}"/>')
+    parts.append(f'<circle class="p-dot p-{style}" cx="{axis.x(value):g}" cy="{y}" r="4.5"/>')
     return parts
 
 
 def _scale(axis: Axis, bottom: int, unit: str) -> list[str]:
     end = WIDTH - _RIGHT
     places = [(axis.x(value), number(value)) for value in nice_ticks(axis.low, axis.high)]
-    marks = "".join(f"M{x} {bottom}v4" for x, _ in places)
+    marks = "".join(f"M{x:g} {bottom}v4" for x, _ in places)
     parts = [f'<path class="p-axis" d="M{_LEFT} {bottom}H{end}{marks}"/>']
-    numbers = "".join(f'<text x="{x}" y="{bottom + 16}">{escape(words)}</text>' for x, words in places)
+    numbers = "".join(f'<text x="{x:g}" y="{bottom + 16}">{escape(words)}</text>' for x, words in places)
     parts.append(f'<g class="p-number">{numbers}</g>')
     if unit:
-        parts.append(
-            f'<text class="p-label" x="{end}" y="{bottom + 32}" text-anchor="end">{escape(unit)}</text>'
-        )
+        parts.append(f'<text class="p-label" x="{end}" y="{bottom + 32}">{escape(unit)}</text>')
     return parts
 
 
 def _in_words(view: ClaimView, rows: list[tuple[str, Result]]) -> str:
-    words = [f"published {view.published_words}"] if view.published_words else []
+    words = [f"published {number(view.claim.published)}"] if view.claim.published is not None else []
     for name, result in rows:
         interval = interval_words(result)
         spread = f", 95 % interval {interval}" if interval else ""
-        words.append(f"{name.replace('here', 'measured here')} {measured_words(result)}{spread}")
+        words.append(
+            f"{name.replace('here', 'measured here')} {number(result.value, result.low, result.high)}{spread}"
+        )
     if view.rule_words:
         words.append(f"counts as holding {view.rule_words}")
+    words += [f"in {view.claim.unit}"] if view.claim.unit else []
     return "; ".join(words)

@@ -44,7 +44,7 @@ register.filter("measured", measurements.measured_words)
 register.filter("spread", measurements.interval_words)
 register.filter("mark", measurements.mark_of)
 
-_MOST_ROWS, _MOST_COLUMNS = 10, 12
+_MOST_ROWS, _MOST_COLUMNS = 5, 12
 _BOLD = re.compile(r"\*\*(.+?)\*\*")
 # Raw HTML in Markdown stays text, and links go to the web or nowhere.
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
@@ -93,7 +93,13 @@ def moment(iso: str) -> SafeString:
         when = dt.datetime.fromisoformat(iso)
     except ValueError:
         return mark_safe("")
-    return format_html('<time datetime="{}">{}</time>', iso, day_words(when.date()))
+    return _time(when, day_words(when.date()))
+
+
+def _time(when: dt.datetime, words: str) -> SafeString:
+    # To the second: a page says many times when something was measured.
+    machine = when.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return format_html('<time datetime="{}">{}</time>', machine, words)
 
 
 @register.filter
@@ -105,7 +111,7 @@ def ago(iso: str) -> SafeString:
         return mark_safe("")
     when = when if when.tzinfo else when.replace(tzinfo=dt.UTC)
     words = _ago((timezone.now() - when).total_seconds()) or f"on {day_words(when.date())}"
-    return format_html('<time datetime="{}">{}</time>', iso, words)
+    return _time(when, words)
 
 
 def _ago(seconds: float) -> str:
@@ -175,7 +181,7 @@ def verdict(view: measurements.ClaimView) -> SafeString:
 def badge(name: str, word: str) -> SafeString:
     """Draw a verdict: shape, word, colour."""
     return format_html(
-        '<span class="verdict v-{0}"><svg class="mark" aria-hidden="true" width="14" height="14">'
+        '<span class="verdict v-{0}"><svg class="mark" aria-hidden="true">'
         '<use href="#v-{0}"/></svg>{1}</span>',
         name,
         word,
@@ -198,7 +204,7 @@ def _content_hash(path: str) -> str:
 
 
 @register.simple_tag
-def term(name: str, word: str, explanation: str) -> SafeString:
+def term(name: object, word: str, explanation: str) -> SafeString:
     """Write a word whose explanation opens by pointer and by keyboard."""
     return format_html(
         '<button type="button" class="term" aria-describedby="tip-{0}">{1}</button>'
@@ -244,7 +250,7 @@ def _table(path: Path, stamp: int, caption: str, address: str) -> SafeString:
         '<details class="fold"><summary>The same as a table</summary><div class="scroll" tabindex="0" role="region" '
         'aria-label="{}"><table class="data"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'
         '<p class="small"><a href="{}">{}</a></p></details>',
-        mathematics.plain(caption),
+        shorten(mathematics.plain(caption), 60),
         mark_safe(head),
         mark_safe(body),
         address,
