@@ -69,8 +69,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
             if d_hidden is None or d_weight is None:
                 continue
             # The gradient of the loss in the logits: softmax less one at the target, zero where not scored.
-            scale = counts / divisor
-            slope = logits.mul_(scale / sums).scatter_add_(1, ids, -scale.to(logits.dtype))
+            scale = counts.to(logits.dtype) / divisor
+            slope = logits.mul_(scale / sums).scatter_add_(1, ids, -scale)
             torch.mm(slope, weight, out=d_hidden[part])
             d_weight.addmm_(slope.T, rows)
         if d_hidden is not None and d_weight is not None:

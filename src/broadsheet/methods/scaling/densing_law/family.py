@@ -80,13 +80,19 @@ class ReferenceFamily(BaseEstimator):  # type: ignore[misc]
             Itself.
 
         Raises:
-            ValueError: as the law's ``fit``; also if sizes do not differ.
+            ValueError: as the law's ``fit``; also if sizes do not differ, or the loss does not fall with them.
         """
         runs = pd.DataFrame(
             {"N": sizes(frame, N, N_kind), "D": column(frame, D), "loss": column(frame, loss)},
             index=frame.index,
         )
-        self.loss_law_ = _quietly(ConditionalLossLaw(random_state=self.random_state), runs)
+        law = _quietly(ConditionalLossLaw(random_state=self.random_state), runs)
+        if law.params_["alpha"] <= 0:
+            raise ValueError(
+                f"column {loss!r}: the loss must fall with the parameters, alpha is {law.params_['alpha']:.3g}: "
+                "such a reference would ask for a smaller model where the score is better"
+            )
+        self.loss_law_ = law
         self.N_range_ = (float(runs["N"].min()), float(runs["N"].max()))
         return self
 

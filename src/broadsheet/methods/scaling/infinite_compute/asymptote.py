@@ -218,27 +218,51 @@ def _best_exponent(x: np.ndarray, loss: np.ndarray) -> float:
 
 def _given_E(x: np.ndarray, loss: np.ndarray, form: Form, E: np.ndarray) -> np.ndarray:
     """Return the least residual sum of squares for each asymptote."""
-    alpha = np.array([1.0]) if form == "reciprocal" else np.geomspace(*EXPONENTS, 400)
-    z = (x / x.min()) ** -alpha[:, None]
-    rest = loss - E[:, None]
-    slope = np.maximum(rest @ z.T, 0.0) / (z**2).sum(1)
-    return np.asarray((((rest**2).sum(1)[:, None]) - slope**2 * (z**2).sum(1)).min(1))
+    rest = loss - E[:, None]  # (m, n)
+    if form == "reciprocal":
+        return _rest_squares(x, rest, np.ones((len(E), 1)))[:, 0]
+    grid = np.broadcast_to(np.log(np.geomspace(*EXPONENTS, 400)), (len(E), 400))
+    for _ in range(4):  # each round looks closer at the two neighbours of the best exponent
+        squares = _rest_squares(x, rest, np.exp(grid))
+        at = np.argmin(squares, axis=1)[:, None]
+        low = np.take_along_axis(grid, np.maximum(at - 1, 0), 1)
+        high = np.take_along_axis(grid, np.minimum(at + 1, grid.shape[1] - 1), 1)
+        grid = low + (high - low) * np.linspace(0.0, 1.0, 41)
+    return np.asarray(_rest_squares(x, rest, np.exp(grid)).min(1))
+
+
+def _rest_squares(x: np.ndarray, rest: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Return (m, k) sums of squares left of (m, n) losses above an asymptote, for (m, k) exponents and the best A."""
+    z = (x / x.min()) ** -alpha[:, :, None]  # (m, k, n)
+    slope = np.maximum((z @ rest[:, :, None])[..., 0], 0.0) / (z**2).sum(2)
+    return np.asarray(((rest[:, None, :] - slope[:, :, None] * z) ** 2).sum(2))
 
 
 def _interval(
     x: np.ndarray, loss: np.ndarray, form: Form, rss: float, E: float, freedom: int, level: float
 ) -> tuple[float, float]:
     from scipy import stats
+    from scipy.optimize import brentq
 
     ends = []
-    # A perfect fit leaves rounding alone; the profile's grid of exponents costs a little, too.
-    floor = max(rss, float(_given_E(x, loss, form, np.array([E]))[0])) + 1e-14 * float((loss**2).sum())
+    floor = rss + 1e-14 * float((loss**2).sum())  # a perfect fit leaves rounding alone
     bound = floor * (1.0 + float(stats.f.ppf(level, 1, freedom)) / freedom)
     span = max(float(np.ptp(loss)), 1e-9)
     for sign in (-1.0, 1.0):
-        distance = span * np.geomspace(1e-7, 1e4, 600)
-        worse = _given_E(x, loss, form, E + sign * distance) > bound
-        ends.append(E + sign * float(distance[np.argmax(worse)]) if worse.any() else sign * math.inf)
+
+        def excess(log_distance: float, sign: float = sign) -> float:
+            at = np.array([E + sign * math.exp(log_distance)])
+            return float(_given_E(x, loss, form, at)[0]) - bound
+
+        distance = np.log(span * np.geomspace(1e-7, 1e4, 100))
+        worse = np.array([excess(d) for d in distance]) > 0
+        first = int(np.argmax(worse))
+        if not worse.any():
+            ends.append(sign * math.inf)
+        elif first == 0:
+            ends.append(E + sign * math.exp(distance[0]))
+        else:
+            ends.append(E + sign * math.exp(brentq(excess, distance[first - 1], distance[first], xtol=1e-10)))
     return ends[0], ends[1]
 
 

@@ -37,7 +37,8 @@ class LossTrajectory(Law):
         random_state: See :class:`Law`.
         stages: ``joint``: all constants at once. ``sequential``: the sizes' limit first, then the critical batch,
             then the steps, from whole curves (the paper's recipe).
-        batch_unit: What B counts: ``tokens``, or ``sequences`` of ``context`` tokens.
+        batch_unit: What B counts, in tables and arguments: ``tokens``, or ``sequences`` of ``context`` tokens. Critical
+            and best batches are always answered in tokens.
         context: Tokens per sequence, where B counts sequences.
 
     Source:
@@ -115,7 +116,7 @@ class LossTrajectory(Law):
         return super().fit(frame, **settings)
 
     def _prepared(self, runs: Any, columns: Mapping[str, Any] | None) -> pd.DataFrame:
-        """Return the table under canonical names, in tokens, without steps 0."""
+        """Return the table under canonical names, without steps 0."""
         frame = getattr(runs, "df", runs)
         if not isinstance(frame, pd.DataFrame):
             raise TypeError(f"runs must be a pandas DataFrame or a RunTable, got {type(runs).__name__}")
@@ -129,9 +130,10 @@ class LossTrajectory(Law):
                     stacklevel=3,
                 )
                 frame = frame[~at_start]
-        return self._in_tokens(frame)
+        self._check_unit(frame)
+        return frame
 
-    def _in_tokens(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def _check_unit(self, frame: pd.DataFrame) -> None:
         if self.batch_unit not in ("tokens", "sequences"):
             raise ValueError(f"batch_unit must be 'tokens' or 'sequences', got {self.batch_unit!r}")
         if self.batch_unit == "sequences":
@@ -139,15 +141,22 @@ class LossTrajectory(Law):
                 raise ValueError(
                     f"batch_unit='sequences' needs context=, tokens per sequence, got {self.context!r}"
                 )
-            return frame.assign(B=frame["B"] * self.context)
-        if "B" in frame and self.context is None:
+        elif "B" in frame and self.context is None:
             middle = float(pd.to_numeric(frame["B"], errors="coerce").median())
             if middle < _TOKENS:
                 raise ValueError(
                     f"column 'B': its median is {middle:g}, which looks like sequences per batch; the law wants "
                     "tokens. Say batch_unit='sequences' with context=, or give context= if B is in tokens indeed"
                 )
-        return frame
+
+    def _tokens(self, B: Any) -> Floats:
+        """Return batches as tokens per step."""
+        unit = float(self.context or 1) if self.batch_unit == "sequences" else 1.0
+        return _positive("B", B) * unit
+
+    def _logs(self, x: Mapping[str, Any]) -> tuple[Floats, Floats, Floats]:
+        """Return (n,) logarithms of N, S and B in tokens."""
+        return np.log(x["N"]), np.log(x["S"]), np.log(self._tokens(x["B"]))
 
     def _search(self, free: np.ndarray) -> None:
         _refuse_rising(self.rows_.frame)
@@ -156,7 +165,9 @@ class LossTrajectory(Law):
             return
         if not free.all():
             raise ValueError("stages='sequential' estimates all constants: take fixed= with stages='joint'")
-        params = sequential_constants(self.rows_.x["N"], self.rows_.x["S"], self.rows_.x["B"], self.rows_.y)
+        params = sequential_constants(
+            self.rows_.x["N"], self.rows_.x["S"], self._tokens(self.rows_.x["B"]), self.rows_.y
+        )
         self.theta_ = np.array([float(self._transformed(name, params[name])) for name in self.names_])
         self.objective_ = float(self._objective().value(self.theta_[None])[0])
         self.converged_, self.n_polished_, self.n_agree_ = True, 1, 1
@@ -182,13 +193,13 @@ class LossTrajectory(Law):
     # ---- the law
 
     def _log_predict(self, theta: Floats, x: Mapping[str, Any]) -> Floats:
-        return trajectory_root(theta, *(np.log(x[name]) for name in self.inputs))[0]
+        return trajectory_root(theta, *self._logs(x))[0]
 
     def _log_predict_jacobian(self, theta: Floats, x: Mapping[str, Any]) -> tuple[Floats, Floats]:
-        return trajectory_root(theta, *(np.log(x[name]) for name in self.inputs), jacobian=True)  # type: ignore[return-value]
+        return trajectory_root(theta, *self._logs(x), jacobian=True)  # type: ignore[return-value]
 
     def _starts(self, x: Mapping[str, Any], y: Floats) -> Floats:
-        size, steps, batch = (np.log(x[name]).mean() for name in self.inputs)
+        size, steps, batch = (logs.mean() for logs in self._logs(x))
         middle = np.log(np.median(y))
         alpha_n, alpha_s, alpha_b, share, critical = (
             a.ravel()
@@ -261,7 +272,7 @@ class LossTrajectory(Law):
         Args:
             loss: Nats per token.
             N: Non-embedding parameters.
-            B: Tokens per step.
+            B: Batch, in ``batch_unit``.
 
         Returns:
             ``S_min (1 + B_crit / B)``; infinite, with a warning that says why, where the size never gets there.
@@ -269,11 +280,11 @@ class LossTrajectory(Law):
         Source:
             Kaplan et al. 2020, equation 5.4.
         """
-        return self.min_steps(loss, N) * (1.0 + self.critical_batch(loss) / _positive("B", B))
+        return self.min_steps(loss, N) * (1.0 + self.critical_batch(loss) / self._tokens(B))
 
     def tokens_to(self, loss: Any, N: Any, B: Any) -> Floats:
         """Return the tokens to a loss: steps times batch. See :meth:`steps_to`."""
-        return self.steps_to(loss, N, B) * _positive("B", B)
+        return self.steps_to(loss, N, B) * self._tokens(B)
 
     def optimal_batch(
         self, loss: Any, *, time_price: float | None = None, token_price: float | None = None
@@ -305,7 +316,7 @@ class LossTrajectory(Law):
 
         Args:
             N: Non-embedding parameters.
-            B: Tokens per step.
+            B: Batch, in ``batch_unit``.
             steps: (n,) steps, > 0.
 
         Returns:
@@ -313,7 +324,7 @@ class LossTrajectory(Law):
         """
         at = np.atleast_1d(_positive("steps", steps))
         frame = pd.DataFrame({"N": float(N), "S": at, "B": float(B)})
-        return pd.DataFrame({"S": at, "tokens": at * B, "loss": self.predict(frame)})
+        return pd.DataFrame({"S": at, "tokens": at * self._tokens(B), "loss": self.predict(frame)})
 
     def _known(self) -> dict[str, float]:
         check_is_fitted(self, "theta_")
