@@ -37,7 +37,7 @@ def test_what_was_imported_is_found(broadsheet: Command, page: Path) -> None:
 def test_search_speaks_plainly_to_a_pipe(broadsheet: Command, page: Path) -> None:
     broadsheet("import", page, "--saved", "2025-12-08")
     lines = broadsheet("search", "title:counting-to-two").out.splitlines()
-    assert lines[0].split("\t") == ["id", "date", "title", "authors"]
+    assert lines[0].split("\t") == ["id", "date", "title", "authors", "words"]
     assert "\x1b" not in "".join(lines)
     assert len(lines) == 2
 
@@ -151,3 +151,30 @@ def test_a_page_that_contradicts_its_day_changes_nothing(broadsheet: Command, pa
     assert "Nothing was imported" in said.err
     found = broadsheet("search", "title:lifetimes", "--json").json()["papers"]
     assert found == []
+
+
+def test_a_word_after_a_minus_is_no_option(broadsheet: Command, page: Path) -> None:
+    broadsheet("import", page, "--saved", "2025-12-08")
+    found = broadsheet("search", "--json", "title:lifetimes", "-vision", "-human").json()
+    assert (len(found["papers"]), found["total"], found["is_more"]) == (1, 1, False)
+    found = broadsheet("search", "title:lifetimes", "-pages", "--json").json()
+    assert (found["papers"], found["total"]) == ([], 0)
+    said = broadsheet("search", "x", "--limt", "3")
+    assert said.code == 2
+    assert "--limt" in said.err
+
+
+def test_papers_with_some_of_the_words_are_told_apart(broadsheet: Command, page: Path) -> None:
+    broadsheet("import", page, "--saved", "2025-12-08")
+    rows = [
+        line.split("\t") for line in broadsheet("search", "lifetimes", "imaginary", "page").out.splitlines()
+    ]
+    assert {row[-1] for row in rows[1:]} == {"some"}
+    found = broadsheet("search", "densities", "imaginary", "lifetimes", "--json").json()
+    assert [paper["has_every_word"] for paper in found["papers"]][:2] == [False, False]
+
+
+def test_what_is_not_understood_is_said(broadsheet: Command) -> None:
+    said = broadsheet("search", "year:abc")
+    assert "year:abc names no year" in said.err
+    assert broadsheet("search", "foo:bar", "--json").json()["notes"]

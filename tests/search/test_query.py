@@ -203,3 +203,30 @@ def test_expressions_need_terms_and_an_operator():
         expression(())
     with pytest.raises(ValueError, match="operator must be AND or OR, got 'NEAR'"):
         expression(parse("a").terms, "NEAR")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("year:abc", "year:abc names no year"),
+        ("loss title:", "title: needs a word right after the colon"),
+        ("title:--", "names nothing that can be looked for"),
+        ("foo:bar", "There is no field foo:, so foo:bar was looked for as words; fields are title, author"),
+        ("-vision", "only takes papers away"),
+        ("*", "* has no letter and no digit"),
+    ],
+)
+def test_what_is_not_understood_is_said(text, said):
+    (note,) = parse(text).notes
+    assert said in note
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "scaling -vision", "year:2024..2025", "year:>=2024", 'title:"power law"', "c++", "https://arxiv.org/abs/2401.00001",
+        "arxiv:2401.00001", "BERT: a study", "2401.00001v2", "id:2401.00001",
+    ],
+)  # fmt: skip
+def test_of_what_is_understood_nothing_is_said(text):
+    assert parse(text).notes == ()

@@ -299,8 +299,9 @@ def sync_command(
         raise Refusal(f"{source}: {error}", 4) from error
 
 
-@click.command("search")
-@click.argument("query", nargs=-1, required=True)
+# A word after a minus is a part of the query: "-h" of "-human" is no option here.
+@click.command("search", context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
+@click.argument("query", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.option(
     "--limit", type=click.IntRange(1, 200), default=10, show_default=True, help="At most so many papers."
 )
@@ -309,28 +310,47 @@ def search_command(query: tuple[str, ...], limit: int, as_json: bool) -> None:
     """Find papers by words, phrases and fields.
 
     Fields: title: author: org: cat: id: year: (also year:2024..2025). A phrase stands in double quotes, a
-    word after a minus must not occur.
+    word after a minus must not occur. First come the papers with every word, then those with some.
 
     \b
     Example:
       broadsheet search 'title:"scaling law" year:2025'
+      broadsheet search scaling -vision
     """
+    for word in query:
+        if word.startswith("--"):
+            raise click.NoSuchOption(word)
     with opened_database():
+        from broadsheet.search.fts5 import COUNTED
         from broadsheet.site.papers import finding
 
         found = finding.find(" ".join(query), limit=limit)
     if as_json:
         voice.print_json(
-            {"query": " ".join(query), "total": found.total_words, "papers": [_hit(h) for h in found.hits]}
+            {
+                "query": " ".join(query),
+                "total": min(found.total, COUNTED),
+                "is_more": found.total > COUNTED,
+                "notes": list(found.query.notes),
+                "papers": [_hit(h) for h in found.hits],
+            }
         )
         return
+    for note in found.query.notes:
+        voice.warn(note)
     if not found.hits:
         voice.say("No paper matches. Fewer words, or no field, find more.")
         return
     voice.print_table(
-        ["id", "date", "title", "authors"],
+        ["id", "date", "title", "authors", "words"],
         [
-            [h.paper.key, str(h.paper.published_on or ""), h.paper.title, _short(h.paper.authors_text)]
+            [
+                h.paper.key,
+                str(h.paper.published_on or ""),
+                h.paper.title,
+                _short(h.paper.authors_text),
+                "every" if h.has_every_word else "some",
+            ]
             for h in found.hits
         ],
         styles=["bold"],
@@ -352,4 +372,5 @@ def _hit(hit: Any) -> dict[str, Any]:
         "published_on": None if paper.published_on is None else paper.published_on.isoformat(),
         "method": paper.method or None,
         "score": hit.score,
+        "has_every_word": hit.has_every_word,
     }

@@ -93,11 +93,13 @@ class Query:
         text: What was typed.
         terms: Its words and phrases, in order.
         conditions: Its fields that are no text.
+        notes: What in it could not be understood as it was meant, in sentences.
     """
 
     text: str
     terms: tuple[Term, ...] = ()
     conditions: tuple[Condition, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def wanted(self) -> tuple[Term, ...]:
@@ -191,6 +193,7 @@ def parse(text: str, *, fields: Mapping[str, Field] = FIELDS, prefix: bool = Fal
     kept = "".join(ch if _is_storable(ch) else " " for ch in text[:_MOST_CHARACTERS])
     terms: list[Term] = []
     conditions: list[Condition] = []
+    notes: list[str] = []
     for unit in _UNIT.finditer(kept.translate(_QUOTES)):
         if len(terms) + len(conditions) == _MOST_TERMS:
             break
@@ -199,6 +202,10 @@ def parse(text: str, *, fields: Mapping[str, Field] = FIELDS, prefix: bool = Fal
             conditions.append(read)
         elif read is not None:
             terms.append(read)
+        if note := _note(unit, read, fields):
+            notes.append(note)
+    if terms and all(term.is_negated for term in terms):
+        notes.append("A word after a minus only takes papers away: name one that they must have.")
     if prefix and terms and not text[-1:].isspace():
         last = terms[-1]
         if (
@@ -208,7 +215,26 @@ def parse(text: str, *, fields: Mapping[str, Field] = FIELDS, prefix: bool = Fal
             and not last.alternatives
         ):
             terms[-1] = Term(last.text, last.columns, is_negated=last.is_negated, is_prefix=True)
-    return Query(text, tuple(terms), tuple(conditions))
+    return Query(text, tuple(terms), tuple(conditions), tuple(dict.fromkeys(notes)))
+
+
+def _note(unit: re.Match[str], read: Term | Condition | None, fields: Mapping[str, Field]) -> str:
+    """Return what must be said of a part of a search that did not become what it looks like, or ""."""
+    typed, name = unit[0], (unit["field"] or "").lower()
+    is_in_field = isinstance(read, Condition) or (read is not None and bool(read.columns))
+    bare = typed.lstrip("-").removesuffix(":").lower()
+    if typed.endswith(":") and bare in fields:
+        return f"{typed} needs a word right after the colon, without a space."
+    if name == "year" and name in fields and not is_in_field:
+        return f"{typed} names no year: write year:2024, year:2024..2025 or year:>=2024."
+    if name in fields and not is_in_field:
+        return f"{typed} names nothing that can be looked for in that field."
+    # The colon of an address is no field's.
+    if name and name not in fields and not is_in_field and not (unit["word"] or "").startswith("//"):
+        return (
+            f"There is no field {name}:, so {typed} was looked for as words; fields are {', '.join(fields)}."
+        )
+    return f"{typed} has no letter and no digit to look for." if read is None else ""
 
 
 def _read(unit: re.Match[str], fields: Mapping[str, Field]) -> Term | Condition | None:

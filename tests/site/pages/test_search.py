@@ -37,6 +37,27 @@ def test_many_hits_are_paged(get):
     assert "45 papers have every word" in html
     assert 'rel="next" href="?q=pruning&amp;page=2"' in html
     assert 'rel="next"' not in get("/search?q=pruning&page=3")
+    assert "end before page 4" in get("/search?q=pruning&page=4", status=404)
+
+
+def test_a_line_divides_the_papers_with_every_word_from_those_with_some(get):
+    make_paper("A scaling law")
+    make_paper("The law of the sea")
+    html = get("/search?q=scaling+law")
+    assert html.index("A <mark>scaling" if "A <mark>" in html else "A scaling law") < html.index(
+        "some of the words"
+    )
+    assert html.index("some of the words") < html.index("The law of the sea")
+    assert html.count("Papers with some of the words") == 1
+    assert "some of the words" not in get("/search?q=sea")
+    for n in range(30):
+        make_paper(f"Scaling {n}")
+    assert get("/search?q=scaling+law&page=2").count("Papers with some of the words") == 1
+
+
+def test_what_is_not_understood_is_said(get):
+    assert "year:abc names no year" in get("/search?q=year:abc")
+    assert "There is no field foo:" in get("/search?q=foo:bar")
 
 
 @pytest.mark.parametrize(

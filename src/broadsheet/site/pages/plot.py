@@ -100,11 +100,12 @@ def claim_plot(view: ClaimView) -> SafeString:
 def _rows(view: ClaimView) -> list[tuple[str, Result]]:
     """Return what is drawn, by its label: the newest value of each scale here, the largest first, and ours."""
     here = {r.scale: r for r in reversed(view.history) if r.value is not None}
-    scales = [scale for scale in reversed(Scale) if scale in here]
-    rows = [(f"here, {scale}" if len(scales) > 1 else "here", here[scale]) for scale in scales]
-    if view.reference is not None and view.reference.value is not None:
-        rows.append(("reference", view.reference))
-    return rows
+    ours = view.reference if view.reference is not None and view.reference.value is not None else None
+    is_mixed = len({*here, *([ours.scale] if ours else [])}) > 1
+    rows = [
+        (f"here, {scale}" if is_mixed else "here", here[scale]) for scale in reversed(Scale) if scale in here
+    ]
+    return rows + ([("reference", ours)] if ours else [])
 
 
 def _axis(view: ClaimView, rows: list[tuple[str, Result]]) -> Axis:

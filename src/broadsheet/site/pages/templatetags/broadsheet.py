@@ -301,4 +301,4 @@ def file_address(paper: Paper, view: measurements.ClaimView, result: Result, nam
     label = measurements.result_name(result, is_here=result is not view.reference)
     address = reverse("file", args=[paper.key, view.claim.id, label, name])
     # Our references keep their names when they are measured anew.
-    return f"{address}?v={escape(re.sub('[^0-9]', '', result.started))}" if label == "reference" else address
+    return f"{address}?v={re.sub('[^0-9]', '', result.started)[:14]}" if label == "reference" else address
