@@ -10,9 +10,7 @@ from .test_reference import family_runs
 
 
 def test_a_two_step_reference_whose_loss_rises_with_size_is_refused_or_said():
-    """OneStepReference refuses such a curve. Here alpha = -0.15 is taken in silence, and a better score asks for a
-    smaller model.
-    """
+    """OneStepReference refuses such a curve, too: with it a better score would ask for a smaller model."""
     runs = family_runs()
     rising = runs.assign(loss=0.1 * runs["N"] ** 0.15 + 300 * runs["D"] ** -0.25)
     with warnings.catch_warnings(record=True) as said:
