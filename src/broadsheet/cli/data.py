@@ -109,7 +109,7 @@ def where_command(name: str, as_json: bool) -> None:
     dataset = _known(name)
     path = data.where(dataset.name)
     if path is None:
-        raise Refusal(f"{name} is not here. Get it with: broadsheet data fetch {name}", 5)
+        raise Refusal(str(data.absent(dataset)), 5)
     if as_json:
         voice.print_json(_as_json(dataset))
     else:

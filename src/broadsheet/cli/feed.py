@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from broadsheet import places
+from broadsheet import extras, places
 from broadsheet.cli import voice
 from broadsheet.cli.voice import Refusal
 from broadsheet.sources.record import PaperRecord, Problem, SourceError
@@ -30,9 +30,8 @@ _PACKED_ENDINGS = (".gz", ".xz", ".bz2")
 def require_site() -> None:
     """Refuse, with the way out, where the site's packages are not installed."""
     if importlib.util.find_spec("django") is None:
-        raise Refusal(
-            "this command needs the site's packages. Get them with: pip install 'broadsheet[site]'", 5
-        )
+        command = f"{extras.install_command('site')}   ({extras.WHERE})"
+        raise Refusal(f"this command needs the site's packages. Get them with: {command}", 5)
 
 
 @contextmanager

@@ -170,16 +170,14 @@ def run_command(
         _write_reference(chosen, results)
     if as_json:
         voice.print_json([result.as_dict() for result in results])
-    verdicts = {result.verdict for result in results}
-    if Verdict.FAILED in verdicts:
-        for result in results:
-            if result.verdict is Verdict.FAILED:
-                voice.warn(f"{result.key}: {result.reason}")
+    failed = sum(result.verdict is Verdict.FAILED for result in results)
+    lacking = sum(result.verdict in _LACKING for result in results)
+    # Why stands in each claim's own line.
+    if failed:
+        voice.warn(f"{failed} of {len(results)} claims failed.")
         raise click.exceptions.Exit(1)
-    if verdicts & set(_LACKING):
-        for result in results:
-            if result.verdict in _LACKING:
-                voice.warn(f"{result.key}: {result.reason}")
+    if lacking:
+        voice.warn(f"{lacking} of {len(results)} claims lack data, an extra or hardware.")
         raise click.exceptions.Exit(5)
 
 
@@ -204,7 +202,7 @@ def _write_reference(chosen: list[tuple[catalogue.Paper, Claim]], results: list[
     "--output",
     "-o",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File to write; - is standard output.",
+    help="File to write; - is standard output. Default: PAPER-report.html, or broadsheet-report.html, here.",
 )
 @voice.json_option
 def report_command(name: str | None, form: str | None, output: Path | None, as_json: bool) -> None:

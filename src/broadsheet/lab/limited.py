@@ -25,7 +25,7 @@ from typing import Any
 
 import psutil
 
-from broadsheet import data
+from broadsheet import data, extras
 from broadsheet.claims import Measured, NeedsData, Scale, Verdict
 from broadsheet.lab.numbers import duration
 from broadsheet.lab.store import DiskFull, Picture, TableFile, utc_now
@@ -149,8 +149,10 @@ def _lacking(job: Job) -> Outcome | None:
         absent = [module for module in modules if importlib.util.find_spec(module) is None]
         if absent:
             extra = "torch" if need == "gpu" else need
-            what = f"'broadsheet[{extra}]'" if extra in EXTRAS else extra
-            reason = f"needs {', '.join(absent)}, not installed here: run `pip install {what}`"
+            command, where = f"pip install {extra}", ""
+            if extra in EXTRAS:
+                command, where = extras.install_command(extra), f" {extras.WHERE}"
+            reason = f"needs {', '.join(absent)}, not installed here: run `{command}`{where}"
             return Outcome(verdict=Verdict.NEEDS_HARDWARE, reason=reason, started=utc_now())
     return None
 

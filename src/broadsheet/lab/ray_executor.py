@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from broadsheet import extras
 from broadsheet.lab.catalogue import Facts, Paper
 from broadsheet.lab.limited import Job, Outcome, Stopped, Watch, run_limited
 from broadsheet.rooms import BrokenFile, Room
@@ -47,7 +48,8 @@ class RayExecutor:
         try:
             ray: Any = importlib.import_module("ray")
         except ImportError as error:
-            raise ImportError("Ray is not installed here: run `pip install 'broadsheet[ray]'`") from error
+            command = f"`{extras.install_command('ray')}` {extras.WHERE}"
+            raise ImportError(f"Ray is not installed here: run {command}") from error
         self._ray = ray
         self._ours = not ray.is_initialized()
         if self._ours:

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from broadsheet.claims import Scale, Verdict
+from broadsheet.lab import catalogue
 from broadsheet.lab.progress import StateFile
 
 from . import made_up
@@ -106,6 +107,14 @@ def test_the_example_and_the_install_line_come_from_the_paper(get, coins_paper):
     assert "from coin_tosses import PairTest" in html
     assert "When throws come <strong>in order</strong>" in html
     assert "alert(&quot;readme&quot;)" in html
+
+
+def test_a_built_in_paper_is_installed_from_a_checkout(get):
+    built_in = next(p for p in catalogue.load().papers if p.slug == "flexible-survival")
+    make_paper("Built in", arxiv_id=built_in.facts.arxiv_id, method=built_in.key)
+    html = get(f"/papers/{built_in.facts.arxiv_id}")
+    assert "<code>pip install .</code>" in html
+    assert "in a checkout of Broadsheet" in html
 
 
 def test_figures_have_a_dark_twin_a_size_and_a_table(get, coins_paper):

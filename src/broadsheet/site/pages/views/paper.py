@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
+from broadsheet import extras
 from broadsheet.site.pages import bibtex, measurements
 from broadsheet.site.pages.templatetags.broadsheet import host, web
 from broadsheet.site.pages.views.about import NotHere
@@ -136,11 +137,17 @@ def links_of(paper: Paper) -> list[Link]:
 def _use(view: measurements.PaperView) -> dict[str, Any]:
     readme = view.paper.readme
     example = _EXAMPLE.search(readme)
-    extras = view.extras
     package = view.paper.package.split(".")[0]
-    install = f"pip install '{package}[{','.join(extras)}]'" if extras else f"pip install {package}"
+    is_ours = view.paper.room.built_in
+    if is_ours:
+        install = extras.install_command(*view.extras)
+    else:
+        install = (
+            f"pip install '{package}[{','.join(view.extras)}]'" if view.extras else f"pip install {package}"
+        )
     return {
         "install": install,
+        "install_where": extras.WHERE if is_ours else "",
         "example": example[1].strip() if example else "",
         "sections": [(head, body) for head, body in _SECTION.findall(readme) if _WANTED.search(head)],
         "figures": [
