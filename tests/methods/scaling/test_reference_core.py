@@ -423,6 +423,19 @@ def test_copied_rows_in_groups_carry_no_more_information():
     assert law.bootstrap(400).frame["alpha"].std() / single == pytest.approx(3**-0.5, abs=0.2 * 3**-0.5)
 
 
+def test_copied_checkpoints_in_groups_do_not_narrow_the_curvature_interval():
+    """k copies of a run in one group hold what one holds. The width may differ by sqrt((n - 1) / (n - 2)) of a
+    small-sample correction (8 % at n = 8), not by Student's t of n - 2 in place of G - 1 degrees of freedom (24 %).
+    """
+    table = line(n=8).assign(run=[f"r{i}" for i in range(8)])
+    widths = []
+    for copies in (1, 10):
+        law = PowerLaw(offset=False, loss="mse").fit(pd.concat([table] * copies, ignore_index=True))
+        row = law.confint(method="hessian", group="run").loc["alpha"]
+        widths.append(row["upper"] - row["lower"])
+    assert widths[1] == pytest.approx(widths[0], rel=0.1)
+
+
 def test_intervals_widen_with_extrapolation(law):
     """Next to the table the residual makes the width; 16 and 256 times beyond it the parameters must."""
     ahead = law.predict(
@@ -572,6 +585,13 @@ def test_bad_numbers_are_named_by_column_and_row(frame, column, value):
     without = next(name for name in ("N", "D", "C") if name != column)
     with pytest.raises(ValueError, match=f"{column}.*row 7"):
         Chinchilla().fit(spoilt.drop(columns=without))
+
+
+@pytest.mark.parametrize("factor", [1000.0, 0.001, -1.0])
+def test_a_frame_is_checked_as_a_run_table_is(frame, factor):
+    """Sizes in thousands make C a thousand times too large, also where the law itself does not read C."""
+    with pytest.raises(ValueError, match="'C'"):
+        Chinchilla().fit(frame.assign(C=6 * frame["N"] * frame["D"] * factor))
 
 
 def test_tables_that_cannot_say_are_refused(frame):
