@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import stats
 
 from broadsheet.methods.scaling.pass_until.estimator import pass_rate, pass_rate_interval
 
@@ -273,7 +274,9 @@ def dataset_pass_rate(
         random_state: Seed of the draws.
 
     r/K averages too high, by much for r = 1 (see :func:`expected_mle`), and averaging over items does not mend it;
-    ``"p_unbiased"`` with r >= 2 does.
+    ``"p_unbiased"`` with r >= 2 does. The interval of several items is laid around the unbiased mean whichever estimate
+    is shown, and reaches to it. With r = 1 all that tells the mean without bias is how many items passed at the first
+    sample: the interval is then that of this share, and wide.
 
     Returns:
         One row: ``N``, ``pu``, ``lower``, ``upper``, ``items``, ``passed`` (items with a pass), ``samples``.
@@ -296,10 +299,16 @@ def dataset_pass_rate(
     rng = np.random.default_rng(random_state)
     shape = (n_draws, len(table))
     taken = np.arange(len(table)) if items == "fixed" else rng.integers(0, len(table), shape)
-    ends = _mean_interval(table, values, np.broadcast_to(taken, shape), estimate, 0.5 * (1.0 - level), rng)
+    tail = 0.5 * (1.0 - level)
+    if len(table) > 1 and (table.loc[~table["capped"].astype(bool), "r"] == 1).all():
+        ends = _first_sample_interval(table, tail)
+    else:
+        ends = _mean_interval(table, np.broadcast_to(taken, shape), tail, rng)
+    middle = float(values.mean())
+    ends = min(ends[0], middle), max(ends[1], middle)
     row = {
         "N": np.nan if N is None else float(N),
-        "pu": float(values.mean()),
+        "pu": middle,
         "lower": ends[0],
         "upper": ends[1],
     }
@@ -308,13 +317,17 @@ def dataset_pass_rate(
     return pd.DataFrame([{**row, **counts}])
 
 
+def _first_sample_interval(table: pd.DataFrame, tail: float) -> tuple[float, float]:
+    """Return the exact interval of the share of items that pass at the first sample, whose expectation is the mean."""
+    passed = (table["K"].to_numpy() == 1) & (table["r"].to_numpy() > 0)
+    hits, count = int(passed.sum()), len(table)
+    low = 0.0 if hits == 0 else float(stats.beta.ppf(tail, hits, count - hits + 1))
+    high = 1.0 if hits == count else float(stats.beta.ppf(1.0 - tail, hits + 1, count - hits))
+    return low, high
+
+
 def _mean_interval(
-    table: pd.DataFrame,
-    values: NDArray[np.float64],
-    taken: NDArray[np.int64],
-    estimate: str,
-    tail: float,
-    rng: np.random.Generator,
+    table: pd.DataFrame, taken: NDArray[np.int64], tail: float, rng: np.random.Generator
 ) -> tuple[float, float]:
     """Return the ends of the interval of the mean, from draws of the items' own uncertainty."""
     r, k, cut = (table[c].to_numpy() for c in ("r", "K", "capped"))
@@ -322,18 +335,16 @@ def _mean_interval(
     low = np.where(r > 0, rng.beta(np.maximum(r, 1), room + 1, taken.shape), 0.0)
     high = np.where(room > 0, rng.beta(np.where(cut, r + 1, r), np.maximum(room, 1), taken.shape), 1.0)
     # Around (r - 1)/(K - 1) the errors of many items average out, so each is drawn around that value, with the variance
-    # that is estimated without bias, v (1 - v)/(K - 2). A single item, items that all passed at once, and the biased
-    # r/K keep their exact distributions, one for the lower end and one for the upper.
-    reached = ~cut & (estimate == "p_unbiased") & (len(table) > 1) & bool((room > 0).any())
+    # that is estimated without bias, v (1 - v)/(K - 2). A single item and items that all passed at once keep their
+    # exact distributions, one for the lower end and one for the upper.
+    reached = ~cut.astype(bool) & (len(table) > 1) & bool((room > 0).any())
+    unbiased = np.where(reached & (k > 1), (r - 1.0) / np.maximum(k - 1.0, 1.0), 1.0)
     size = np.maximum(k - 3.0, 0.01)
-    inner = np.clip(values, 1e-9, 1.0 - 1e-9)
-    around = np.where(values < 1.0, rng.beta(size * inner, size * (1.0 - inner), taken.shape), 1.0)
+    inner = np.clip(unbiased, 1e-9, 1.0 - 1e-9)
+    around = np.where(unbiased < 1.0, rng.beta(size * inner, size * (1.0 - inner), taken.shape), 1.0)
     low, high = np.where(reached, around, low), np.where(reached, around, high)
     means = [np.take_along_axis(drawn, taken, axis=1).mean(axis=1) for drawn in (low, high)]
-    middle = float(values.mean())
-    return min(float(np.quantile(means[0], tail)), middle), max(
-        float(np.quantile(means[1], 1.0 - tail)), middle
-    )
+    return float(np.quantile(means[0], tail)), float(np.quantile(means[1], 1.0 - tail))
 
 
 def _seed(seed: int, name: str) -> int:
