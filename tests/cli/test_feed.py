@@ -178,3 +178,9 @@ def test_what_is_not_understood_is_said(broadsheet: Command) -> None:
     said = broadsheet("search", "year:abc")
     assert "year:abc names no year" in said.err
     assert broadsheet("search", "foo:bar", "--json").json()["notes"]
+
+
+def test_a_wrong_option_is_json_where_json_was_asked_for(broadsheet: Command, page: Path) -> None:
+    said = broadsheet("import", page, "--saved", "yesterday", "--json")
+    assert said.code == 2
+    assert json.loads(said.err)["exit_code"] == 2

@@ -120,3 +120,12 @@ def test_the_verdict_is_what_the_values_in_the_interval_say(
         Verdict.HOLDS if all_in else Verdict.INCONCLUSIVE if silent or not none_in else Verdict.NOT_REPRODUCED
     )
     assert verdict is expected
+
+
+@pytest.mark.parametrize("rule", [within(absolute=0), within(relative=0)])
+def test_an_equality_is_said_to_be_one(rule) -> None:
+    @claim("Five", published=5, unit="", where="Table 1", kind="exact", holds=rule)
+    def five(run):
+        """Counts to five; a count has no tolerance."""
+
+    assert "it must be exactly the published value" in judge(five, Measured(5), "smoke")[1]

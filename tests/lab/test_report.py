@@ -179,6 +179,13 @@ def test_a_claim_that_was_not_measured_says_how(paper_of: PaperOf) -> None:
     assert "Not measured yet: `broadsheet run coin:heads`" in report.markdown(paper)
 
 
+def test_an_equality_has_no_wide_band(paper_of: PaperOf) -> None:
+    (claim,) = paper_of(one_claim("return Measured(0.5)", holds="within(absolute=0)")).claims
+    band = re.search(r'strip-accepted"[^>]* width="([0-9.]+)"', strip(claim, None))
+    assert band is not None
+    assert float(band[1]) < 1
+
+
 def test_a_failed_attempt_does_not_hide_an_earlier_measurement(paper_of: PaperOf) -> None:
     paper = paper_of(one_claim(LINE))
     (good,) = measure([paper])

@@ -83,7 +83,10 @@ def main() -> None:
     except click.exceptions.Exit as leave:
         code = leave.exit_code
     except click.ClickException as error:
-        error.show()
+        if isinstance(error, click.UsageError) and "--json" in sys.argv:
+            Refusal(error.format_message(), error.exit_code).show()
+        else:
+            error.show()
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("Stopped.", err=True)

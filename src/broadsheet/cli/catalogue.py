@@ -11,6 +11,7 @@ from broadsheet.claims import Claim, Verdict
 from broadsheet.cli import voice
 from broadsheet.cli.voice import Refusal
 from broadsheet.lab import catalogue
+from broadsheet.lab.judge import rule_words
 from broadsheet.lab.numbers import number, pad_unit
 from broadsheet.lab.standing import standing
 from broadsheet.lab.store import Result, Store, StoreError, reference
@@ -95,7 +96,7 @@ def _claim_json(claim: Claim, measured: _Measured) -> dict[str, Any]:
         "unit": claim.unit,
         "where": claim.where,
         "kind": claim.kind,
-        "holds": claim.rule.words,
+        "holds": rule_words(claim.rule),
         "reference": None if ours is None else ours.as_dict(),
         "here": None if newest is None else newest.as_dict(),
     }

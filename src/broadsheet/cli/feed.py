@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import importlib.util
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -189,6 +190,13 @@ def _days(first: dt.date | None, last: dt.date | None) -> list[dt.date]:
     return [begin + dt.timedelta(days=n) for n in range((end - begin).days + 1)]
 
 
+class _Waits(logging.Handler):
+    """Tells on standard error why a source is waited for, instead of silence."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        voice.warn(record.getMessage())
+
+
 class _HarvestState:
     """Where the last harvest of each OAI set ended: a small file beside the database."""
 
@@ -291,6 +299,9 @@ def sync_command(
     first, last = since.date() if since else None, until.date() if until else None
     if source == "hf":
         _days(first, last)
+    log = logging.getLogger("broadsheet.sources.http")
+    log.setLevel(logging.INFO)
+    log.addHandler(_Waits())
     job = _Import({"hf": "hf-daily", "oai": "arxiv-oai", "arxiv": "arxiv-api"}[source], as_json=as_json)
     try:
         _sync(source, query, first, last, most, url, job)

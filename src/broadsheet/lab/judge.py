@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import math
 
-from broadsheet.claims import Claim, Measured, Scale, Verdict
+from broadsheet.claims import Claim, Measured, Rule, Scale, Verdict
 from broadsheet.lab.numbers import interval, number
 
-__all__ = ["judge"]
+__all__ = ["judge", "rule_words"]
+
+
+def rule_words(rule: Rule) -> str:
+    """Return which values a rule accepts, in words; "" where only its code says it.
+
+    Example:
+        >>> from broadsheet.claims import within
+        >>> rule_words(within(absolute=0)), rule_words(within(relative=0.02))
+        ('exactly the published value', 'within 2 % of the published value')
+    """
+    # Once a claim has filled its bounds in, the words are all that tells of the tolerance.
+    return "exactly the published value" if rule.words.startswith("within 0 ") else rule.words
 
 
 def judge(claim: Claim, measured: Measured, scale: Scale | str) -> tuple[Verdict, str]:
@@ -39,7 +51,7 @@ def judge(claim: Claim, measured: Measured, scale: Scale | str) -> tuple[Verdict
     if low is not None and high is not None and not (math.isfinite(low) and math.isfinite(high)):
         return Verdict.FAILED, f"An end of the interval is not finite: {_word(low)} to {_word(high)}."
     rule = claim.rule
-    must = f"it must be {rule.words}" if rule.words else "the declared rule decides"
+    must = f"it must be {rule_words(rule)}" if rule_words(rule) else "the declared rule decides"
     good = Verdict.REPRODUCED if claim.kind == "exact" or Scale(scale) is Scale.PAPER else Verdict.HOLDS
     value = number(measured.value, low, high)
     if claim.kind == "exact" or low is None or high is None:

@@ -121,9 +121,11 @@ def _knock(address: str) -> None:
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if not colon:
         return  # "auto", "local" or nothing: Ray finds it, or starts one here
+    if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65_536):
+        raise ConnectionError(f"address must be such as ray-head:6379, got {address!r}")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
-    except (OSError, ValueError, OverflowError) as error:
+    except (OSError, ValueError) as error:
         raise ConnectionError(f"no Ray cluster answers at {address}: {error}") from error
 
 

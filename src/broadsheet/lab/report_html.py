@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from broadsheet.claims import Claim, Scale, Verdict
+from broadsheet.lab.judge import rule_words
 from broadsheet.lab.numbers import day, interval, number, pad_unit
 from broadsheet.lab.report import KINDS, VERDICTS, ClaimReport, PaperReport, how_measured, read_csv
 from broadsheet.lab.store import Result
@@ -273,8 +274,8 @@ def _short(text: str) -> str:
 def _why(claim: Claim, shown: Result | None, command: str) -> str:
     paragraphs = "".join(f"<p>{inline(part)}</p>" for part in re.split(r"\n\s*\n", claim.why) if part.strip())
     rows = [("kind", f"{claim.kind}: {KINDS[claim.kind]}"), ("in the paper", claim.where)]
-    if claim.rule.words:
-        rows.append(("counts as holding", claim.rule.words))
+    if words := rule_words(claim.rule):
+        rows.append(("counts as holding", words))
     if shown:
         rows += how_measured(shown)
     listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in rows)

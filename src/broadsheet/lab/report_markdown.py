@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from urllib.parse import quote
 
+from broadsheet.lab.judge import rule_words
 from broadsheet.lab.markup import fenced, plain, sentence
 from broadsheet.lab.numbers import day, number, pad_unit
 from broadsheet.lab.reference import SHAPES
@@ -79,8 +80,8 @@ def _claim(report: PaperReport, row: ClaimReport, figures: str | None) -> list[s
         name = quote(f"{figures}/{figure_name(report.paper, claim, picture)}")
         lines += [f"![{plain(picture.caption)}]({name})", "", plain(picture.caption), ""]
     lines += [plain(part) + "\n" for part in re.split(r"\n\s*\n", claim.why) if part.strip()]
-    if claim.rule.words:
-        lines.append(f"- counts as holding: {plain(claim.rule.words)}")
+    if words := rule_words(claim.rule):
+        lines.append(f"- counts as holding: {plain(words)}")
     lines.append(f"- in the paper: {plain(claim.where)}")
     lines += [f"- {name}: {plain(text)}" for name, text in how_measured(shown)]
     lines += [f"- measured: {day(shown.started)}"] if shown.started else []

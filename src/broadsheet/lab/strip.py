@@ -13,6 +13,7 @@ from broadsheet.lab.store import Result
 __all__ = ["strip"]
 
 _WIDTH, _HEIGHT, _MARGIN = 320.0, 34.0, 8.0
+_ROUNDING = 1e-11
 
 
 def strip(claim: Claim, latest: Result | None, earlier: Sequence[Result] = ()) -> str:
@@ -40,7 +41,9 @@ def strip(claim: Claim, latest: Result | None, earlier: Sequence[Result] = ()) -
     if claim.no_effect is not None:
         points.append(claim.no_effect)
     least, most = min(points), max(points)
-    room = (most - least) * 0.06 or abs(most) * 0.1 or 1.0
+    # An equality's tolerance is there for rounding only: it is a line, not a band.
+    is_equality = most - least <= _ROUNDING * max(1.0, abs(most))
+    room = (abs(most) * 0.1 or 1.0) if is_equality else (most - least) * 0.06
     least, most = least - room, most + room
 
     def x(value: float) -> float:

@@ -51,3 +51,9 @@ def test_a_measurement_moves_a_claim_to_its_new_verdict(get, coins_paper, result
 def test_a_broken_paper_is_named(get, coins_paper, coins):
     (coins / "claims.py").write_text("")
     assert "declares no claim" in get("/claims")
+
+
+def test_a_filter_that_is_not_known_is_said(get, coins_paper):
+    html = get("/claims?verdict=nope&family=statistics")
+    assert "There is no verdict “nope”" in html
+    assert "There is no" not in get("/claims?family=statistics")

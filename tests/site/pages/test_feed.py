@@ -144,3 +144,11 @@ def test_a_day_that_got_into_the_database_nonetheless_takes_no_page_down(get):
     assert "Of today" in html
     assert "/day/9999" not in html
     assert "Newest edition" in html
+
+
+def test_comments_at_the_source_stand_in_the_list(get):
+    make_paper("Talked about", day=DAY, comments_at_save=3)
+    make_paper("Alone", day=DAY, comments_at_save=0)
+    html = get("/")
+    assert html.count("3 comments") == 1
+    assert "0 comments" not in html

@@ -167,3 +167,8 @@ def test_clipping_ends_behind_a_sentence_where_one_ends_late_enough():
     assert clip("First is this. Second is much longer than that.", 30) == "First is this."
     assert clip("short", 30) == "short"
     assert clip("word " * 20, 22).endswith(" …")
+
+
+@pytest.mark.parametrize("text", [r"A $\begin{foo} x", r"\begin{foo} alone", r"over \end{foo}"])
+def test_an_environment_that_is_torn_is_shown_as_it_was_written(text):
+    assert render(text) == text

@@ -39,7 +39,7 @@ def item(paper: Paper, level: int, length: int, more: str = "") -> SafeString:
 
 
 def byline(paper: Paper) -> SafeString:
-    """Return authors, organisation and date in one line."""
+    """Return authors, organisation, date and the number of comments at the source in one line."""
     group = paper.organisation
     return _byline(
         paper.authors_text,
@@ -48,6 +48,7 @@ def byline(paper: Paper) -> SafeString:
         group.name if group else "",
         paper.published_on,
         paper.withdrawn,
+        paper.comments_at_save or 0,
     )
 
 
@@ -90,7 +91,13 @@ def _deck(text: str) -> SafeString:
 
 @functools.lru_cache(maxsize=_KEPT)
 def _byline(
-    authors: str, count: int | None, handle: str, organisation: str, day: dt.date | None, withdrawn: bool
+    authors: str,
+    count: int | None,
+    handle: str,
+    organisation: str,
+    day: dt.date | None,
+    withdrawn: bool,
+    comments: int,
 ) -> SafeString:
     parts: list[str] = []
     names = author_words(authors, count)
@@ -100,6 +107,8 @@ def _byline(
         parts.append(format_html('<a href="{}">{}</a>', reverse("organisation", args=[handle]), organisation))
     if day:
         parts.append(day_element(day))
+    if comments:
+        parts.append(f"{comments:,} comment{'s' if comments != 1 else ''}")
     if withdrawn:
         parts.append("withdrawn")
     return mark_safe(" · ".join(parts))

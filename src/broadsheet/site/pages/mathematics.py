@@ -292,7 +292,8 @@ def _formula_in_letters(part: Segment) -> str:
 
 def _letters(text: str) -> str:
     """Turn the TeX of running text into letters; text without any passes as it is."""
-    if not _MARKUP.search(text) or len(text) > _LONGEST_TEXT:
+    # An environment that is not closed, or in a formula that is not, would vanish with what it holds.
+    if not _MARKUP.search(text) or len(text) > _LONGEST_TEXT or _is_torn(text):
         return text
     lead, tail = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
     source = _APOSTROPHE.sub("’", text.strip())
@@ -310,6 +311,10 @@ def _letters(text: str) -> str:
     source = re.sub("[\ue050-\ue0af]", lambda m: chr(ord(m[0]) - 0xE030), source)
     source = re.sub("  +", " ", source).strip().replace("\ue020", "~").replace("\ue021", "\u00a0")
     return f"{lead}{source}{tail}"
+
+
+def _is_torn(text: str) -> bool:
+    return text.count("\\begin{") != text.count("\\end{")
 
 
 def _mark(pair: str) -> Callable[..., str]:

@@ -17,6 +17,7 @@ from django.urls import reverse
 from broadsheet import places
 from broadsheet.claims import Claim, Scale, Verdict
 from broadsheet.lab import catalogue
+from broadsheet.lab.judge import rule_words
 from broadsheet.lab.numbers import interval, number, pad_unit
 from broadsheet.lab.progress import Running, running
 from broadsheet.lab.standing import standing
@@ -153,7 +154,7 @@ class ClaimView:
     @property
     def rule_words(self) -> str:
         """Which values count as the claim holding."""
-        return self.claim.rule.words
+        return rule_words(self.claim.rule)
 
     @property
     def extras(self) -> list[str]:

@@ -50,6 +50,9 @@ def listing(request: HttpRequest) -> HttpResponse:
         "total": len(all_claims),
         "left": sum(len(view.claims) for _, view in rows),
         "filtered": any(wanted.values()),
+        "unknown": [
+            (name, request.GET[name]) for name in wanted if request.GET.get(name) and not wanted[name]
+        ],
         "verdicts": _choices([*map(str, Verdict), NOT_MEASURED], "verdict", all_claims, wanted),
         "families": _choices(families, "family", all_claims, wanted),
         "kinds": _choices(list(get_args(Kind)), "kind", all_claims, wanted),
