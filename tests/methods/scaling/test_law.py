@@ -405,3 +405,10 @@ def test_kaplan_steps_come_back():
     law = KaplanSteps().fit(runs)
     assert law.params_["alpha_N"] == pytest.approx(0.077, abs=0.005)
     assert law.params_["alpha_S"] == pytest.approx(0.76, abs=0.08)
+
+
+def test_the_names_of_a_law_of_known_parameters_can_be_listed():
+    known = Chinchilla.from_params({"E": 1.69, "A": 406.4, "B": 410.7, "alpha": 0.34, "beta": 0.28})
+    assert "predict" in dir(known)  # what tab completion calls
+    with pytest.raises(ValueError, match="need runs"):
+        known.confint()

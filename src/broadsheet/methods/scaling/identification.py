@@ -26,6 +26,14 @@ class NotIdentified(ValueError):
     """The table cannot tell some parameters apart; the message names them and says why."""
 
 
+class NeedsRuns(ValueError, AttributeError):
+    """A law of known parameters was asked for what only runs can tell.
+
+    Also an ``AttributeError``: Python takes an attribute that raises one as absent, so that a law's names can be
+    listed.
+    """
+
+
 class ScalingWarning(UserWarning):
     """A result that stands, but must not be read without the warning's sentence."""
 

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from broadsheet.methods.scaling import plots, records, report, uncertainty, validation
 from broadsheet.methods.scaling.identification import (
+    NeedsRuns,
     NotIdentified,
     ScalingWarning,
     open_parameters_fault,
@@ -479,12 +480,12 @@ class Law(BaseEstimator):  # type: ignore[misc]
     def _check_has_runs(self) -> None:
         check_is_fitted(self, "theta_")
         if not hasattr(self, "rows_"):
-            raise ValueError(
+            raise NeedsRuns(
                 f"this {type(self).__name__} was made of known parameters or without its runs: intervals, "
                 "residuals and reports need runs; call fit"
             )
         if len(self.rows_.y) <= self._free().sum():
-            raise ValueError(
+            raise NeedsRuns(
                 f"{len(self.rows_.y)} rows for {int(self._free().sum())} free parameters leave nothing to judge the "
                 "fit by: no interval can be given; add runs"
             )

@@ -171,8 +171,8 @@ class MixtureScaling(Law):
             cells.refuse_few_weights(rows.x, self.common_f)
         if vocabulary := embedding_inclusive(rows.x["N"]):
             warnings.warn(
-                f"every N equals a T5 model's total with two embedding matrices of {vocabulary:,} tokens; the law "
-                "is one of parameters without embeddings: see t5_nonembedding_parameters",
+                f"N counts embeddings: these are T5 totals with two embedding matrices of {vocabulary:,} tokens; the "
+                "law is one of parameters without embeddings: see t5_nonembedding_parameters",
                 ScalingWarning,
                 stacklevel=4,
             )

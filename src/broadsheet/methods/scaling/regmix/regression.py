@@ -367,9 +367,9 @@ class RegMix(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
         Args:
             kind: ``effect``: change of the predicted loss per unit of share when ``step`` of it moves into the
-                domain from all others in proportion, averaged over the fitted mixtures (negative: the domain
-                helps). It is a contrast, so that the constant that shares leave undefined cancels. ``gain``: share
-                of the boosted trees' gain, >= 0, columns sum to 1.
+                domain (or what the others have, if less) from all others in proportion, averaged over the fitted
+                mixtures (negative: the domain helps). It is a contrast, so that the constant that shares leave
+                undefined cancels. ``gain``: share of the boosted trees' gain, >= 0, columns sum to 1.
             step: Share that moves, in (0, 1].
 
         Returns:
@@ -395,11 +395,22 @@ class RegMix(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         if not 0 < step <= 1:
             raise ValueError(f"step must be above 0 and at most 1, got {step!r}")
         X = self.mixtures_.to_numpy()
-        moved = np.concatenate([(1.0 - step) * X + step * corner for corner in np.eye(X.shape[1])])
+        room = 1.0 - X  # what others have to give to each domain
+        with np.errstate(divide="ignore"):
+            taken = np.minimum(step / np.where(room > 0, room, np.inf), 1.0).T[
+                :, :, None
+            ]  # (domains, runs, 1)
+        moved = (1.0 - taken) * X + taken * np.eye(X.shape[1])[:, None, :]
+        gained = taken[..., 0] * room.T
         effects = {}
         for name, model in self.models_.items():
-            change = model.predict(moved).reshape(len(domains), len(X)) - model.predict(X)
-            effects[name] = change.mean(axis=1) / step
+            change = model.predict(moved.reshape(-1, X.shape[1])).reshape(
+                len(domains), len(X)
+            ) - model.predict(X)
+            per_share = np.divide(change, gained, out=np.full_like(change, np.nan), where=gained > 0)
+            effects[name] = np.nanmean(
+                per_share, axis=1
+            )  # a run on one domain alone says nothing of that domain
         return pd.DataFrame(effects, index=domains)
 
     def report(self) -> str:
