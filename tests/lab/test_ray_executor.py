@@ -125,10 +125,17 @@ def test_a_node_with_other_code_is_refused(shelf: Shelf, monkeypatch: pytest.Mon
     assert "is of another version on the node" in result.reason
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:many"])
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
 def test_a_cluster_that_does_not_answer_is_named(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     with pytest.raises(ConnectionError, match=f"no Ray cluster answers at {address}"):
+        RayExecutor(address)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:many", "junk://x y", "ray-head:0", "ray-head:99999"])
+def test_an_address_that_is_none_is_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with pytest.raises(ConnectionError, match="address must be such as ray-head:6379, got "):
         RayExecutor(address)
 
 
