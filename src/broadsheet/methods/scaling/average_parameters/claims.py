@@ -21,7 +21,7 @@ TRAINING: dict[str, Any] = {
         "smoke",
         "laptop",
     ),  # at the authors' scale these are 80 trainings of up to 1 billion parameters
-    "seeds": {"laptop": 3},  # one training differs from another by some 0.03 nats
+    "seeds": {"laptop": 4},  # one training differs from another by some 0.03 nats
     "minutes": {"smoke": 2.0, "laptop": 15.0},
 }
 

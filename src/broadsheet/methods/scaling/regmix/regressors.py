@@ -55,7 +55,7 @@ def _lightgbm() -> Any:
         import lightgbm
     except ImportError as error:
         raise ImportError(
-            "regressor='lightgbm' needs LightGBM: run `pip install 'broadsheet[scaling]'`, or take "
+            "regressor='lightgbm' needs LightGBM: run `pip install '.[scaling]'` in a checkout, or take "
             "regressor='quadratic' or any scikit-learn regressor"
         ) from error
     return lightgbm
