@@ -265,7 +265,7 @@ def doubling_on_mmlu(run: Run) -> Measured:
         draw,
         caption="Density on MMLU of 65 open base models over their release date (grey), the models denser than all "
         "before (joined), the fitted line with its 95 % band, and the published slope (dashed).",
-        table=dated[["model", "date", "N", "MMLU", "density", "reason"]].sort_values("date"),
+        table=dated[["model", "date", "density", "reason"]].sort_values("date"),
         size=(7.6, 4.4),
     )
     run.table("left-out", trend.influence(), caption="The doubling time when one family is left out.")

@@ -136,7 +136,8 @@ def proxies_rank_large_models(run: Run) -> Measured:
         draw,
         caption="Loss on Pile-CC of models of 60M and 1B parameters against the loss that a regressor fitted to "
         "models of 1M predicts: levels differ, the order stays.",
-        table=shown,
+        # what we computed; the authors' losses stand in the registry
+        table=shown.assign(rank=shown.groupby("scale")["loss"].rank()).drop(columns="loss"),
         size=(7.2, 3.4),
     )
     at_1b = points[1]
