@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ def runs(tmp_path, monkeypatch):
     N, D = (a.ravel() for a in np.meshgrid(np.geomspace(1e7, 1e9, 5), np.geomspace(1e9, 1e11, 5)))
     loss = 1.8 + 480 / N**0.35 + 2100 / D**0.37
     pd.DataFrame({"params": N / 1e6, "D": D, "loss": loss}).to_csv("runs.csv", index=False)
+    Path("none.csv").write_text("N,D\n")
     return ["runs.csv", "--column", "N=params", "--unit", "N=millions"]
 
 
@@ -59,6 +61,20 @@ def test_a_pipe_gets_plain_lines(runs, broadsheet):
         (["predict", "runs.csv", "--at", "N=big"], 2, "takes numbers"),
         (["prune-schedule", "--steps", "1000", "--sparsity", "1.5"], 4, "sparsity must lie in"),
         (["plan", "--flops=-1"], 4, "C must be FLOPs > 0"),
+        (["fit", "runs.csv"], 4, "--column N=HEAD"),
+        (["fit", "runs.csv", "--column", "N=params", "--keep", "runs.csv"], 2, "must be different files"),
+        (
+            ["fit", "runs.csv", "--column", "N=params", "-o", "x.html", "--keep", "x.html"],
+            2,
+            "must be different files",
+        ),
+        (["fit", "runs.csv", "--column", "N=params", "-o", "nodir/x.html"], 2, "nodir does not exist"),
+        (["predict", "runs.csv", "--column", "N=params", "--new", "none.csv"], 4, "none.csv: holds no runs"),
+        (
+            ["prune-schedule", "--steps", "999999999", "--frequency", "1", "--sparsity", "0.5"],
+            4,
+            "raise --frequency",
+        ),
     ],
 )
 def test_bad_input_gets_one_message_and_its_exit_code(runs, broadsheet, words, code, message):

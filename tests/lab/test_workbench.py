@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from broadsheet.lab import workbench
+from broadsheet.lab import reading_runs, workbench
+from broadsheet.methods.scaling import RunTable
 
 TRUTH = {"A": 480.0, "B": 2100.0, "E": 1.8, "alpha": 0.35, "beta": 0.37}
 
@@ -29,14 +30,16 @@ def csv(tmp_path):
 
 
 def test_a_fit_covers_the_truth_and_is_kept_as_it_was(csv, tmp_path):
-    found = workbench.fit(workbench.read_runs(csv), workbench.make_law("chinchilla"), level=0.999, n_boot=400)
+    found = workbench.fit(
+        reading_runs.read_runs(csv), workbench.make_law("chinchilla"), level=0.999, n_boot=400
+    )
     for name, row in found.record["parameters"].items():
         assert row["lower"] <= TRUTH[name] <= row["upper"], name
     assert found.record["derived"] == ["C"]
     json.dumps(found.record, allow_nan=False)
     kept = tmp_path / "law.json"
     kept.write_text(json.dumps(found.law.to_dict()))
-    again = workbench.read_law(kept)
+    again = reading_runs.read_law(kept)
     new = pd.DataFrame({"N": [5e9], "D": [1e12]})
     first, second = (
         workbench.predict(law, new, n_boot=50).record["predictions"][0] for law in (found.law, again)
@@ -66,7 +69,7 @@ def test_a_law_of_one_input_makes_no_plan():
 
 def test_laws_are_set_against_each_other(csv):
     found = workbench.compare(
-        workbench.read_runs(csv), {name: workbench.make_law(name) for name in ("chinchilla", "power")}
+        reading_runs.read_runs(csv), {name: workbench.make_law(name) for name in ("chinchilla", "power")}
     )
     assert next(iter(found.record["laws"])) == "chinchilla"  # it made the runs
     assert (
@@ -102,14 +105,45 @@ def test_a_pruning_schedule_is_the_authors_own():
         ("N,D,loss\n1e8,2e9,nan\n", r"column 'loss': must be finite, got nan in row 0"),
         ("N,D,loss\n1e8,many,3\n", r"column 'D': must hold numbers, got 'many' in row 0"),
         ("N,D,loss\n1e8,-2,3\n", r"column 'D': must be > 0, got -2 in row 0"),
+        ("N;D;loss\n1e8;2e9;3\n", "separated by semicolons: export it with commas"),
+        ("N\tD\tloss\n1e8\t2e9\t3\n", "separated by tabs"),
+        ("N,D,loss,loss\n1e8,2e9,3,3\n", "column 'loss' stands twice"),
+        ("N,D,loss\n1e8,2e9,\x00\n", "holds NUL bytes"),
     ],
 )  # fmt: skip
 def test_a_table_that_cannot_be_used_is_named_with_what_is_wrong(tmp_path, text, message):
     path = tmp_path / "bad.csv"
     path.write_text(text)
     with pytest.raises(ValueError, match=message) as caught:
-        workbench.read_runs(path)
+        reading_runs.read_runs(path)
     assert str(caught.value).startswith(str(path))
+
+
+def test_a_law_that_was_tampered_with_is_refused(tmp_path):
+    good = workbench.fit(RunTable(made_up()), workbench.make_law("chinchilla"), n_boot=20).law.to_dict()
+    path = tmp_path / "law.json"
+    tampered = {
+        "format": {"format": 2},
+        "parameters": {"law": "PowerLaw", "settings": {}},
+        "contradicts": {"params": {**good["params"], "A": 1e308}},
+        "loss must be one of": {"settings": {**good["settings"], "loss": "<b>"}},
+        "delta must be": {"settings": {**good["settings"], "delta": "x"}},
+        "fixed": {"settings": {**good["settings"], "fixed": 1e308}},
+        "damaged": {"runs": {**good["runs"], "x": "<b>"}},
+        "inputs": {"inputs": {}},
+    }
+    for message, change in tampered.items():
+        path.write_text(json.dumps({**good, **change}))
+        with pytest.raises(ValueError, match=message):
+            workbench.plan(reading_runs.read_law(path), [1e21])
+    path.write_text("[" * 100_000)
+    with pytest.raises(ValueError, match=r"nested too deeply|is not JSON"):
+        reading_runs.read_law(path)
+
+
+def test_a_schedule_of_endless_events_is_refused_at_once():
+    with pytest.raises(ValueError, match="raise frequency to 1000000000 or more"):
+        workbench.prune(10**14, 0.5)
 
 
 def test_another_file_is_no_law(tmp_path):
@@ -117,7 +151,7 @@ def test_another_file_is_no_law(tmp_path):
     for text, message in (("{", "line 1: is not JSON"), ("[]", "is not a law"), ("{}", "lacks 'law'"), ('{"law": "X", "settings": {}, "theta": [], "params": {}}', "not known")):  # fmt: skip
         path.write_text(text)
         with pytest.raises(ValueError, match=message):
-            workbench.read_law(path)
+            reading_runs.read_law(path)
 
 
 def test_an_unknown_law_and_a_stray_input_are_refused():
@@ -136,10 +170,10 @@ def test_a_trajectory_is_fitted_kept_and_read_again(tmp_path):
     frame["loss"] = LossTrajectory.from_params(truth).predict(frame)
     path, kept = tmp_path / "runs.csv", tmp_path / "law.json"
     frame.to_csv(path, index=False)
-    found = workbench.fit(workbench.read_runs(path), workbench.make_law("loss-trajectory"), n_boot=20)
+    found = workbench.fit(reading_runs.read_runs(path), workbench.make_law("loss-trajectory"), n_boot=20)
     assert found.law.params_ == pytest.approx(truth, rel=1e-2)
     kept.write_text(json.dumps(found.law.to_dict()))
-    row = workbench.predict(workbench.read_law(kept), frame.head(1)[["N", "S", "B"]], n_boot=20).record[
+    row = workbench.predict(reading_runs.read_law(kept), frame.head(1)[["N", "S", "B"]], n_boot=20).record[
         "predictions"
     ][0]
     assert row["loss"] == pytest.approx(frame["loss"][0], rel=1e-3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -98,21 +99,47 @@ _written = _options(
 )  # fmt: skip
 
 
+# What a Python caller writes, as the options of these commands.
+_AS_OPTIONS = (
+    (r"columns=\{'(\w+)': \.\.\.\}", r"--column \1=HEAD"),
+    (r"loss_unit='(\w+)'", r"--loss-unit \1"),
+    (r", or hold parameters with fixed=", ""),
+    (r"set the column '(\w+)' as the frame's index", r"give --index \1"),
+    (r"df must hold", "the table must hold"),
+    (r"\bfrequency\b", "--frequency"),
+)
+
+
 @contextmanager
 def _refusing() -> Iterator[None]:
-    """Turn what the workbench refuses into the command's own refusal."""
+    """Turn what the workbench refuses into the command's own refusal, in the words of its options."""
     try:
         yield
     except ImportError as error:
         raise Refusal(str(error), 5) from error
     except ValueError as error:
-        raise Refusal(str(error), 4) from error
+        text = str(error)
+        for pattern, option in _AS_OPTIONS:
+            text = re.sub(pattern, option, text)
+        raise Refusal(text, 4) from error
 
 
-def _write(found: Finding, output: Path | None, default: str, as_json: bool) -> None:
+def _target(output: Path | None, default: str, *others: Path | None) -> Path:
+    """Return the report's path, refused before any work if it cannot be one."""
     target = output or Path(default)
     if target.suffix != ".html":
         raise click.UsageError(f"--output must end in .html, got {target}")
+    written = [target, *(other for other in others[:1] if other is not None)]
+    for path in written:
+        if not path.absolute().parent.is_dir():
+            raise click.UsageError(f"the folder {path.absolute().parent} does not exist: make it first")
+    named = [path.resolve() for path in (target, *others) if path is not None]
+    if len(set(named)) < len(named):
+        raise click.UsageError("input, --keep and --output must be different files")
+    return target
+
+
+def _write(found: Finding, target: Path, as_json: bool) -> None:
     found.sheet.save(target)
     for caution in found.cautions:
         voice.warn(caution)
@@ -124,15 +151,19 @@ def _write(found: Finding, output: Path | None, default: str, as_json: bool) -> 
 
 def _read(runs: Path, settings: dict[str, Any]) -> RunTable:
     """Return the table, read as the options of ``_reading`` say."""
-    from broadsheet.lab import workbench
+    from broadsheet.lab import reading_runs, workbench
 
-    return workbench.read_runs(
-        runs,
-        columns=_merged(settings["columns"]),
-        units=_merged(settings["units"]),
-        loss_unit=settings["loss_unit"],
-        wandb=settings["wandb"],
-    )
+    with workbench.cautions_of() as cautions:
+        table = reading_runs.read_runs(
+            runs,
+            columns=_merged(settings["columns"]),
+            units=_merged(settings["units"]),
+            loss_unit=settings["loss_unit"],
+            wandb=settings["wandb"],
+        )
+    for caution in cautions:
+        voice.warn(caution)
+    return table
 
 
 def _make(settings: dict[str, Any]) -> Law:
@@ -151,12 +182,12 @@ def _make(settings: dict[str, Any]) -> Law:
 
 def _law(runs: Path | None, fitted: Path | None, settings: dict[str, Any]) -> Law:
     """Return the law of a kept file, or one fitted to the runs."""
-    from broadsheet.lab import workbench
+    from broadsheet.lab import reading_runs
 
     if (runs is None) == (fitted is None):
         raise click.UsageError("give RUNS or --fitted LAW.json, one of the two")
     if fitted is not None:
-        return workbench.read_law(fitted)
+        return reading_runs.read_law(fitted)
     assert runs is not None
     law = _make(settings)
     law.fit(_read(runs, settings))
@@ -208,6 +239,8 @@ def fit_command(
     import json
 
     from broadsheet.lab import workbench
+
+    report = _target(output, "fit.html", keep, runs)
     from broadsheet.lab.store import write_atomically
 
     with _refusing():
@@ -219,7 +252,7 @@ def fit_command(
         names = ["estimate", "lower", "upper"]
         rows = [[name, *_cells(row, names)] for name, row in found.record["parameters"].items()]
         voice.print_table(["parameter", *names], rows, styles=["bold", "number", "number", "number"])
-    _write(found, output, "fit.html", as_json)
+    _write(found, report, as_json)
 
 
 @scaling_command.command("plan")
@@ -247,6 +280,7 @@ def plan_command(
     """
     from broadsheet.lab import workbench
 
+    report = _target(output, "plan.html", None, runs, fitted)
     with _refusing():
         nothing = runs is None and fitted is None
         law = workbench.published_law() if nothing else _law(runs, fitted, settings)
@@ -256,7 +290,7 @@ def plan_command(
         voice.print_table(
             names, [_cells(row, names) for row in found.record["plan"]], styles=["number"] * len(names)
         )
-    _write(found, output, "plan.html", as_json)
+    _write(found, report, as_json)
 
 
 @scaling_command.command("predict")
@@ -283,6 +317,7 @@ def predict_command(
     """
     from broadsheet.lab import workbench
 
+    report = _target(output, "predictions.html", None, runs, fitted, new)
     if bool(points) == (new is not None):
         raise click.UsageError("say what to predict: --at N=…,D=… or --new FILE, one of the two")
     with _refusing():
@@ -292,7 +327,7 @@ def predict_command(
         names = list(found.record["predictions"][0])
         rows = [_cells(row, names) for row in found.record["predictions"]]
         voice.print_table(names, rows, styles=["number"] * len(names))
-    _write(found, output, "predictions.html", as_json)
+    _write(found, report, as_json)
 
 
 def _wanted(points: tuple[dict[str, str], ...], new: Path | None) -> pd.DataFrame:
@@ -300,9 +335,12 @@ def _wanted(points: tuple[dict[str, str], ...], new: Path | None) -> pd.DataFram
 
     if new is not None:
         try:
-            return pd.read_csv(new)
+            found = pd.read_csv(new)
         except (ValueError, UnicodeDecodeError) as error:
             raise ValueError(f"{new}: {error}") from error
+        if found.empty:
+            raise ValueError(f"{new}: holds no runs to predict")
+        return found
     return pd.DataFrame([_numbers(point, "--at") for point in points])
 
 
@@ -334,6 +372,7 @@ def compare_command(
     """
     from broadsheet.lab import workbench
 
+    report = _target(output, "compare.html", None, runs)
     chosen = law_names or ("chinchilla", "power", "power-without-offset")
     with _refusing():
         table = _read(runs, settings)
@@ -344,7 +383,7 @@ def compare_command(
         names = ["parameters", "AICc", "delta", "weight", "extrapolation_error", "problem"]
         rows = [[name, *_cells(row, names)] for name, row in found.record["laws"].items()]
         voice.print_table(["law", *names], rows, styles=["bold", *["number"] * 5])
-    _write(found, output, "compare.html", as_json)
+    _write(found, report, as_json)
 
 
 @scaling_command.command("mix")
@@ -386,6 +425,7 @@ def mix_command(
 
     from broadsheet.lab import workbench
 
+    report = _target(output, "mix.html", None, mixtures, losses)
     low, high = _numbers(_merged(at_least), "--at-least"), _numbers(_merged(at_most), "--at-most")
     shares = _numbers(_merged(prior), "--prior")
     with _refusing():
@@ -405,7 +445,7 @@ def mix_command(
         voice.print_table(
             ["domain", "share"], [[d, f"{share:.4f}"] for d, share in rows], styles=["bold", "number"]
         )
-    _write(found, output, "mix.html", as_json)
+    _write(found, report, as_json)
 
 
 @scaling_command.command("prune-schedule")
@@ -440,9 +480,10 @@ def prune_command(
     """
     from broadsheet.lab import workbench
 
+    report = _target(output, "prune-schedule.html")
     with _refusing():
         found = workbench.prune(steps, sparsity, start=start, end=end, unit=unit, frequency=frequency)
     if not as_json:
         for name in ("start_step", "end_step", "frequency", "events", "average_live_share"):
             voice.say(f"{name.replace('_', ' ')}\t{found.record[name]:g}")
-    _write(found, output, "prune-schedule.html", as_json)
+    _write(found, report, as_json)

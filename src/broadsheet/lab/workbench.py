@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from broadsheet.lab.sheet import Sheet, in_words
@@ -23,8 +22,19 @@ if TYPE_CHECKING:
 
     from broadsheet.methods.scaling import Law, RunTable
 
-__all__ = ["LAWS", "Finding", "compare", "fit", "make_law", "mix", "plan", "predict", "prune", "published_law",
-           "read_law", "read_runs"]  # fmt: skip
+__all__ = [
+    "LAWS",
+    "Finding",
+    "cautions_of",
+    "compare",
+    "fit",
+    "make_law",
+    "mix",
+    "plan",
+    "predict",
+    "prune",
+    "published_law",
+]
 
 LAWS = {
     "chinchilla": ("Chinchilla", "E + A N^-alpha + B D^-beta: loss by parameters and tokens"),
@@ -38,6 +48,7 @@ LAWS = {
     ),
 }
 """Laws of the command line: the class and what it is, by name."""
+_MOST_EVENTS = 100_000  # of a pruning schedule
 _SINGLE = ("power", "power-without-offset", "reciprocal")
 
 
@@ -92,74 +103,6 @@ def published_law() -> Law:
     return Chinchilla.from_params({"A": 482.01, "B": 2085.43, "E": 1.82, "alpha": 0.3478, "beta": 0.3658})
 
 
-def read_runs(
-    path: Path,
-    *,
-    columns: Mapping[str, str] | None = None,
-    units: Mapping[str, str] | None = None,
-    loss_unit: str = "nats",
-    wandb: bool = False,
-) -> RunTable:
-    """Read a table of runs.
-
-    Args:
-        path: A CSV file.
-        columns: Where canonical columns stand: ``{"N": "Model Size"}``.
-        units: Their units: ``{"N": "billions"}``.
-        loss_unit: ``nats``, ``bits`` or ``perplexity``.
-        wandb: Whether it was exported from Weights & Biases.
-
-    Returns:
-        The runs.
-
-    Raises:
-        ValueError: naming the file, and column and row of what is wrong.
-    """
-    from broadsheet.methods.scaling import RunTable
-
-    read = RunTable.from_wandb_export if wandb else RunTable.read_csv
-    with _naming(path):
-        table: RunTable = read(path, columns=columns, units=units, loss_unit=loss_unit)
-    return table
-
-
-def read_law(path: Path) -> Law:
-    """Read a law that ``fit`` kept.
-
-    Raises:
-        ValueError: if the file is something else.
-    """
-    from broadsheet.methods.scaling import Law, LossTrajectory
-
-    assert issubclass(LossTrajectory, Law)  # a law outside the core is known once it is imported
-    with _naming(path):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(record, dict):
-            raise ValueError("is not a law that `broadsheet scaling fit --keep` wrote")
-        law: Law = Law.from_dict(record)
-    return law
-
-
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Put the file's name before whatever is wrong with it."""
-    from pandas.errors import EmptyDataError, ParserError
-
-    try:
-        yield
-    except EmptyDataError as error:
-        raise ValueError(f"{path}: is empty") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: is not UTF-8 text: export it as CSV in UTF-8") from error
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}, line {error.lineno}: is not JSON: {error.msg}") from error
-    except ParserError as error:
-        what = str(error).rpartition("C error: ")[2].strip()
-        raise ValueError(f"{path}: is not a CSV table: {what[:1].lower()}{what[1:]}") from error
-    except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
 def fit(
     runs: RunTable, law: Law, *, level: float = 0.95, n_boot: int = 400, group: str | None = None
 ) -> Finding:
@@ -178,7 +121,7 @@ def fit(
     Raises:
         ValueError: naming column and row of what is wrong, or the parameters that the table cannot tell.
     """
-    with _cautions() as cautions:
+    with cautions_of() as cautions:
         law.fit(runs)
         parameters = law.confint(level, n_boot=n_boot, group=group)
     name = type(law).__name__
@@ -248,7 +191,7 @@ def plan(
             f"a plan needs a law of N and D (chinchilla), got {type(law).__name__}: it says nothing of the other input"
         )
     has_runs = hasattr(law, "rows_")
-    with _cautions() as cautions:
+    with cautions_of() as cautions:
         frame = law.optimal(
             list(flops), interval=level if has_runs else None, n_boot=n_boot, **_grouped(group, has_runs)
         )
@@ -291,8 +234,10 @@ def predict(
     """
     import pandas as pd
 
+    if new.empty:
+        raise ValueError("there are no runs to predict: give at least one row")
     has_runs = hasattr(law, "rows_")
-    with _cautions() as cautions:
+    with cautions_of() as cautions:
         found = law.predict(
             new, interval=level if has_runs else None, n_boot=n_boot, **_grouped(group, has_runs)
         )
@@ -331,7 +276,7 @@ def compare(runs: RunTable, laws: Mapping[str, Law], *, by: str = "N", largest: 
     """
     from broadsheet.methods.scaling import compare_laws
 
-    with _cautions() as cautions:
+    with cautions_of() as cautions:
         table = compare_laws(laws, runs, by=by, largest=largest)
     sheet = Sheet(
         f"{len(table)} laws on {len(runs)} runs", "The lowest AICc stands first; its weight says by how much."
@@ -375,7 +320,7 @@ def mix(
     from broadsheet.methods.scaling.regmix import RegMix
 
     model = RegMix(regressor, target)
-    with _cautions() as cautions:
+    with cautions_of() as cautions:
         model.fit(mixtures, losses)
         agreement = model.cross_validate()
         best = model.optimize(samples, top, prior=prior, bounds=bounds)
@@ -442,7 +387,12 @@ def prune(
 
     from broadsheet.methods.scaling.average_parameters import prune_schedule
 
-    with _cautions() as cautions:
+    if steps // max(frequency, 1) > _MOST_EVENTS:
+        raise ValueError(
+            f"{steps} steps with an event every {frequency} make more than {_MOST_EVENTS:,} events: "
+            f"raise frequency to {math.ceil(steps / _MOST_EVENTS)} or more"
+        )
+    with cautions_of() as cautions:
         schedule = prune_schedule(steps, sparsity, start, end, unit, frequency)  # type: ignore[arg-type]
     first, last = schedule.start_step, schedule.end_step
     facts = {
@@ -488,16 +438,14 @@ def prune(
 
 
 @contextmanager
-def _cautions() -> Iterator[list[str]]:
-    """Collect the family's warnings as sentences; others go their way."""
-    from broadsheet.methods.scaling import ScalingWarning
-
+def cautions_of() -> Iterator[list[str]]:
+    """Collect our own warnings as sentences; others go their way."""
     found: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ScalingWarning)
+        warnings.simplefilter("always")
         yield found
     for warning in caught:
-        if issubclass(warning.category, ScalingWarning):
+        if warning.category.__module__.startswith("broadsheet."):
             found.append(str(warning.message))
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
@@ -558,11 +506,12 @@ def _draw_plan(sheet: Sheet, law: Law, frame: pd.DataFrame) -> None:
         ):
             ax.plot(line["C"], line[name], color="C0")
             if f"{name}_lower" in frame:
-                low, high = frame[name] - frame[f"{name}_lower"], frame[f"{name}_upper"] - frame[name]
+                at, below, above = (frame[c].to_numpy() for c in (name, f"{name}_lower", f"{name}_upper"))
+                low, high = at - below, above - at
                 ax.errorbar(
-                    frame["C"],
-                    frame[name],
-                    yerr=[low.clip(lower=0), high.clip(lower=0)],
+                    frame["C"].to_numpy(),
+                    at,
+                    yerr=[low.clip(min=0), high.clip(min=0)],
                     fmt="o",
                     color="C0",
                     capsize=3,

@@ -58,7 +58,8 @@ def compare_laws(
     named = dict(laws) if isinstance(laws, Mapping) else {}
     if not named:
         for law in laws:
-            assert isinstance(law, Law)
+            if not isinstance(law, Law):
+                raise TypeError(f"laws must be laws such as Chinchilla(), got {law!r}")
             if type(law).__name__ in named:
                 raise ValueError(
                     f"two laws are named {type(law).__name__!r}: give a mapping of names to laws"

@@ -223,6 +223,9 @@ class Law(BaseEstimator):  # type: ignore[misc]
         return self
 
     def _check_settings(self) -> None:
+        for argument, given in (("fixed", self.fixed), ("grid", self.grid)):
+            if given is not None and not isinstance(given, Mapping):
+                raise ValueError(f"{argument} must map names of parameters to values, got {given!r}")
         if self.loss not in LOSSES:
             raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {self.loss!r}")
         if self.space not in SPACES:

@@ -48,7 +48,18 @@ def to_dict(law: Law, *, runs: bool) -> dict[str, Any]:
 
 
 def from_dict(base: type[Law], record: Mapping[str, Any]) -> Law:
-    """Return the law that was recorded: see :meth:`Law.from_dict`."""
+    """Return the law that was recorded: see :meth:`Law.from_dict`. A record is foreign until it has been checked."""
+    try:
+        return _checked(base, record)
+    except ValueError:
+        raise
+    except (TypeError, AttributeError, IndexError, KeyError, OverflowError) as error:
+        raise ValueError(
+            f"record is damaged ({type(error).__name__}: {error}): it must be what to_dict returned"
+        ) from error
+
+
+def _checked(base: type[Law], record: Mapping[str, Any]) -> Law:
     missing = [k for k in ("law", "settings", "theta", "params") if k not in record]
     if missing:
         raise ValueError(f"record lacks {missing[0]!r}: it must be what to_dict returned")
@@ -58,7 +69,10 @@ def from_dict(base: type[Law], record: Mapping[str, Any]) -> Law:
             f"record names the law {record['law']!r}, which is not known; import its module first. "
             f"Known are {', '.join(sorted(kinds))}"
         )
+    if record.get("format") != _FORMAT:
+        raise ValueError(f"record has format {record.get('format')!r}, this version reads {_FORMAT}")
     law = kinds[record["law"]](**record["settings"])
+    law._check_settings()
     for name in ("objective", "n_agree", "n_polished", "converged", "x"):
         if name in record:
             setattr(law, f"{name}_", record[name])
@@ -66,7 +80,16 @@ def from_dict(base: type[Law], record: Mapping[str, Any]) -> Law:
     x = {} if kept is None else {name: np.asarray(values) for name, values in kept["x"].items()}
     law.parameters_ = tuple(law._parameters(x))
     law.theta_ = np.array(record["theta"], float)
+    if set(record["params"]) != set(law.names_) or law.theta_.shape != (len(law.names_),):
+        raise ValueError(
+            f"record has the parameters {', '.join(record['params'])}, not {', '.join(law.names_)}"
+        )
     law.params_ = {name: float(record["params"][name]) for name in law.names_}
+    if not np.allclose(law._natural(law.theta_), list(law.params_.values()), rtol=1e-6, atol=0.0):
+        raise ValueError("record contradicts itself: 'params' and 'theta' are not the same numbers")
+    for name, own in (("inputs", list(law._inputs())), ("target", law.target)):
+        if record.get(name, own) != own:
+            raise ValueError(f"record names {name} {record[name]!r}, the law has {own!r}")
     if kept is not None:
         weights = None if kept["weights"] is None else np.array(kept["weights"], float)
         frame = pd.DataFrame({**x, law.target: kept["y"], **kept["columns"]})

@@ -156,5 +156,5 @@ def test_a_missing_lightgbm_is_told_with_the_way_out(monkeypatch):
         return plain(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ImportError, match=r"pip install 'broadsheet\[scaling\]'"):
+    with pytest.raises(ImportError, match=r"pip install '\.\[scaling\]'"):
         make_regressor("lightgbm")
