@@ -161,6 +161,26 @@ def test_steps_zero_are_left_out_and_counted():
     assert found.params_ == pytest.approx(LossTrajectory().fit(table).params_, rel=1e-6)
 
 
+def test_rows_of_the_warm_up_are_left_out_on_request():
+    table = made_up()
+    begun = pd.concat([table, table.head(3).assign(S=[0, 50, 100], loss=[11.0, 10.0, 9.0])])
+    with pytest.warns(ScalingWarning, match="3 rows with S <= 100 are left out"):
+        found = LossTrajectory().fit(begun, warmup=100)
+    assert found.params_ == pytest.approx(LossTrajectory().fit(table).params_, rel=1e-6)
+    with pytest.raises(ValueError, match="warmup must be >= 0"):
+        LossTrajectory().fit(table, warmup=-1)
+
+
+def test_the_plot_shows_every_curve_and_the_law_through_it():
+    from matplotlib.figure import Figure
+
+    law, new = LossTrajectory().fit(made_up()), made_up().query("N == 4e6 and B == 2e5").assign(N=1e8)
+    lines = law.plot_curves(hold_out=new, ax=Figure().add_subplot()).get_lines()
+    assert len(lines) == 2 * (9 + 1)  # nine fitted curves and the new one: points and law
+    np.testing.assert_allclose(lines[-1].get_ydata(), law.predict(new.sort_values("S")))
+    assert lines[-1].get_linewidth() > lines[1].get_linewidth()
+
+
 def test_a_diverged_run_is_named():
     table = made_up()
     worst = (table["N"] == 4e6) & (table["B"] == 2e5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,9 @@ from broadsheet.methods.scaling.law import Law, Parameter
 from broadsheet.methods.scaling.loss_trajectory.root import trajectory_root
 from broadsheet.methods.scaling.loss_trajectory.stages import sequential_constants
 from broadsheet.methods.scaling.objective import Floats, LossName, Space
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["LossTrajectory"]
 
@@ -89,7 +92,13 @@ class LossTrajectory(Law):
     # ---- fitting
 
     def fit(
-        self, runs: Any, y: Any = None, *, columns: Mapping[str, Any] | None = None, **settings: Any
+        self,
+        runs: Any,
+        y: Any = None,
+        *,
+        columns: Mapping[str, Any] | None = None,
+        warmup: int = 0,
+        **settings: Any,
     ) -> Any:
         """Fit the law to points of training curves, or to ends of runs.
 
@@ -98,6 +107,7 @@ class LossTrajectory(Law):
                 Rows with S = 0 are dropped with a warning that counts them.
             y: (n,) losses, if they do not stand in the table.
             columns: Where columns stand.
+            warmup: Rows up to this step are dropped as well, >= 0: the law begins after the warm-up.
             **settings: Those of :meth:`Law.fit`.
 
         Returns:
@@ -110,22 +120,25 @@ class LossTrajectory(Law):
         """
         if self.stages not in ("joint", "sequential"):
             raise ValueError(f"stages must be 'joint' or 'sequential', got {self.stages!r}")
-        frame = self._prepared(runs, columns)
+        frame = self._prepared(runs, columns, warmup)
         if y is not None:
             frame["loss"] = np.asarray(y, float)
         return super().fit(frame, **settings)
 
-    def _prepared(self, runs: Any, columns: Mapping[str, Any] | None) -> pd.DataFrame:
+    def _prepared(self, runs: Any, columns: Mapping[str, Any] | None, warmup: int) -> pd.DataFrame:
         """Return the table under canonical names, without steps 0."""
+        if not warmup >= 0:
+            raise ValueError(f"warmup must be >= 0, got {warmup!r}")
         frame = getattr(runs, "df", runs)
         if not isinstance(frame, pd.DataFrame):
             raise TypeError(f"runs must be a pandas DataFrame or a RunTable, got {type(runs).__name__}")
         frame = frame.rename(columns={old: new for new, old in (columns or {}).items()})
         if "S" in frame:
-            at_start = pd.to_numeric(frame["S"], errors="coerce").eq(0)
+            at_start = pd.to_numeric(frame["S"], errors="coerce").between(0, warmup)
             if at_start.any():
+                words = "S = 0" if warmup == 0 else f"S <= {warmup}"
                 warnings.warn(
-                    f"{int(at_start.sum())} rows with S = 0 are left out: the law begins after the warm-up",
+                    f"{int(at_start.sum())} rows with {words} are left out: the law begins after the warm-up",
                     ScalingWarning,
                     stacklevel=3,
                 )
@@ -325,6 +338,42 @@ class LossTrajectory(Law):
         at = np.atleast_1d(_positive("steps", steps))
         frame = pd.DataFrame({"N": float(N), "S": at, "B": float(B)})
         return pd.DataFrame({"S": at, "tokens": at * self._tokens(B), "loss": self.predict(frame)})
+
+    def plot_curves(self, hold_out: pd.DataFrame | None = None, ax: Axes | None = None) -> Axes:
+        """Draw the fitted curves as points with the law through them, and a curve that it has not seen in bold.
+
+        Args:
+            hold_out: A curve to compare with: N, S, B and loss.
+            ax: Where to draw.
+
+        Returns:
+            The Axes.
+
+        Raises:
+            ValueError: if the law has no runs, or a column is missing.
+        """
+        self._check_has_runs()
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            ax = plt.figure().add_subplot()
+        parts = [(self.runs_, False)] + ([(hold_out, True)] if hold_out is not None else [])
+        sizes = {
+            size: f"C{i}" for i, size in enumerate(sorted({s for frame, _ in parts for s in frame["N"]}))
+        }
+        for frame, bold in parts:
+            for (size, _), curve in frame.groupby(["N", "B"]):
+                ordered = curve.sort_values("S")
+                color = sizes[float(ordered["N"].iloc[0])]
+                ax.plot(ordered["S"], ordered["loss"], "o", color=color, markersize=5 if bold else 2)
+                ax.plot(ordered["S"], self.predict(ordered), color=color, linewidth=2.5 if bold else 0.8)
+                if bold:
+                    last = ordered.iloc[-1]
+                    ax.annotate(
+                        f"held out, N = {size:.3g}", (last["S"], last["loss"]), color=color, weight="bold"
+                    )
+        ax.set(xscale="log", xlabel="steps S", ylabel="loss (nats per token)")
+        return ax
 
     def _known(self) -> dict[str, float]:
         check_is_fitted(self, "theta_")
