@@ -107,9 +107,12 @@ def test_without_javascript_everything_is_reached(visit):
     page.get_by_role("link", name="Claims", exact=True).click()
     page.get_by_label("Kind").select_option("trend")
     page.get_by_role("button", name="Show").click()
+    page.wait_for_url("**kind=trend**", wait_until="load")
     assert page.locator('a.claim-title[href^="/papers/1901.99999"]').count() == 1
     page.get_by_role("searchbox").fill("quantity")
     page.get_by_role("button", name="Search").click()
+    page.locator(".hits article").last.wait_for()
+    page.wait_for_load_state()
     assert page.locator(".hits article").count() == 20
 
 

@@ -46,6 +46,8 @@ def prepare(*, quiet: bool = True) -> None:
     with _problems():
         _configure()
         _check_file()
+        if not _has_log():
+            _open_alone()
         if _is_behind():
             _bring_up_to_date(quiet)
         from broadsheet.lab import catalogue as lab
@@ -137,16 +139,43 @@ def _is_behind() -> bool:
     return any((app, name) not in applied for app, names in known.items() for name in names)
 
 
+def _has_log() -> bool:
+    """Return whether the file already keeps a write-ahead log (bytes 18 and 19 of its header), or has no file."""
+    path = _file()
+    if path is None:
+        return True
+    try:
+        with path.open("rb") as file:
+            return file.read(20)[18:] == b"\x02\x02"
+    except FileNotFoundError:
+        return False
+
+
+def _open_alone() -> None:
+    """Open a new file for the first time: taking up the log fails at once where another program does the same."""
+    from django.db import connection
+
+    with _alone():
+        connection.ensure_connection()
+
+
 def _bring_up_to_date(quiet: bool) -> None:
-    import filelock
     from django.core.management import call_command
+
+    with _alone():  # two programs that start at once must not both make the tables
+        if _is_behind():
+            call_command("migrate", interactive=False, verbosity=0 if quiet else 1)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hold the lock of those who prepare the database."""
+    import filelock
 
     lock = places.home() / "prepare.lock"
     try:
-        # Two programs that start at once must not both make the tables.
         with filelock.FileLock(lock, timeout=_LOCK_SECONDS):
-            if _is_behind():
-                call_command("migrate", interactive=False, verbosity=0 if quiet else 1)
+            yield
     except filelock.Timeout as error:
         raise DatabaseProblem(
             f"{lock}: another program has been preparing the database for {_LOCK_SECONDS:.0f} s. "
