@@ -56,6 +56,7 @@ def test_a_pipe_gets_plain_lines(runs, broadsheet):
         (["fit", "runs.csv"], 4, "column 'N' is not in the table"),
         (["fit", "runs.csv", "--column", "N"], 2, "must be NAME=VALUE"),
         (["fit", "runs.csv", "--column", "N=params", "-o", "fit.pdf"], 2, "must end in .html"),
+        (["fit", "runs.csv", "--column", "N=params", "--column", "N=D"], 2, "N is given twice"),
         (["predict", "runs.csv"], 2, "say what to predict"),
         (["predict", "--at", "N=1"], 2, "give RUNS or --fitted"),
         (["predict", "runs.csv", "--at", "N=big"], 2, "takes numbers"),

@@ -48,6 +48,10 @@ _PAIRS = _Pairs()
 
 
 def _merged(parts: tuple[dict[str, str], ...]) -> dict[str, str]:
+    named = [key for part in parts for key in part]
+    twice = next((key for key in named if named.count(key) > 1), None)
+    if twice is not None:
+        raise click.UsageError(f"{twice} is given twice: say it once")
     return {key: value for part in parts for key, value in part.items()}
 
 

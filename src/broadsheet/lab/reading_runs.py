@@ -95,6 +95,8 @@ def _naming(path: Path) -> Iterator[None]:
         raise ValueError(f"{path}, line {error.lineno}: is not JSON: {error.msg}") from error
     except ParserError as error:
         what = str(error).rpartition("C error: ")[2].strip()
-        raise ValueError(f"{path}: is not a CSV table: {what[:1].lower()}{what[1:]}") from error
+        raise ValueError(
+            f"{path}: is not a CSV table: {what if what[:2].isupper() else what[:1].lower() + what[1:]}"
+        ) from error
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{path}: {error}") from error
