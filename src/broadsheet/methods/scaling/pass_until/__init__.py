@@ -1,4 +1,4 @@
-"""Predicting Emergent Abilities with Infinite Resolution Evaluation (arXiv:2310.03262).
+"""Unlock Predictable Scaling from Emergent Abilities (arXiv:2310.03262).
 
 Items are sampled until they pass, so that pass rates far below one in a hundred can be measured; on that scale the
 performance of a task follows a law in the size of the model.
